@@ -1,0 +1,8 @@
+//! The floor every other room stands on: time, identifiers, secrets and counters. It names no other room.
+
+pub mod cancel;
+pub mod clock;
+pub mod counters;
+pub mod ids;
+pub mod principal;
+pub mod secret;

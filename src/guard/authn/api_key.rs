@@ -1,0 +1,205 @@
+//! API keys: known by a hash, compared in constant time, the same work for a wrong key as for a
+//! right one. The keys themselves are not kept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use parking_lot::RwLock;
+use ring::{digest, hmac};
+use subtle::ConstantTimeEq as _;
+
+use crate::base::ids::{NoRandomness, hex, random, unhex};
+use crate::base::principal::{AuthMethod, Principal};
+use crate::guard::settings::{ApiKey, KeyCredential};
+
+/// HMAC of a presented key under a key of this process: stable here, meaningless elsewhere.
+pub type KeyTag = [u8; 32];
+
+/// The keys of a configuration.
+#[derive(Debug)]
+pub struct ApiKeys {
+    process_key: hmac::Key,
+    entries: Vec<Entry>,
+    by_tag: RwLock<HashMap<KeyTag, usize>>,
+    salted: Vec<Salted>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    principal: Arc<Principal>,
+    expires: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Salted {
+    salt: Vec<u8>,
+    digest: [u8; 32],
+    entry: usize,
+}
+
+impl ApiKeys {
+    /// Takes over the configured keys, with a fresh process key.
+    pub fn new(keys: &[ApiKey]) -> Result<Self, NoRandomness> {
+        let process_key = hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()?);
+        let mut this = Self {
+            process_key,
+            entries: Vec::new(),
+            by_tag: RwLock::default(),
+            salted: Vec::new(),
+        };
+        for (entry, key) in keys.iter().enumerate() {
+            let principal = Principal::new(AuthMethod::ApiKey, &*key.user, key.roles.clone());
+            let expires = key.expires.map(seconds);
+            this.entries.push(Entry { principal: Arc::new(principal), expires });
+            match &key.credential {
+                KeyCredential::Plain(secret) => {
+                    let tag = this.tag(secret.expose());
+                    this.by_tag.write().insert(tag, entry);
+                }
+                KeyCredential::Sha256 { salt, digest } => {
+                    this.salted.push(Salted { salt: salt.clone(), digest: *digest, entry });
+                }
+            }
+        }
+        Ok(this)
+    }
+
+    /// The tag of a presented key.
+    pub fn tag(&self, presented: &str) -> KeyTag {
+        let mut tag = [0; 32];
+        for (to, from) in
+            tag.iter_mut().zip(hmac::sign(&self.process_key, presented.as_bytes()).as_ref())
+        {
+            *to = *from;
+        }
+        tag
+    }
+
+    /// Whose key it is, if it is one and has not expired at `unix_seconds`.
+    ///
+    /// A look-up by tag tells a stranger nothing, for it cannot compute tags. A key whose salted
+    /// hash was right once is known by its tag from then on.
+    pub fn verify(&self, presented: &str, unix_seconds: u64) -> Option<Arc<Principal>> {
+        let tag = self.tag(presented);
+        let known = self.by_tag.read().get(&tag).copied();
+        let index = known.or_else(|| self.search_salted(presented, tag))?;
+        let entry = self.entries.get(index)?;
+        match entry.expires {
+            Some(expires) if expires <= unix_seconds => None,
+            _ => Some(Arc::clone(&entry.principal)),
+        }
+    }
+
+    /// Compares with every salted hash, whether one was right already or not.
+    fn search_salted(&self, presented: &str, tag: KeyTag) -> Option<usize> {
+        let mut found = None;
+        for salted in &self.salted {
+            let digest = salted_digest(&salted.salt, presented);
+            if bool::from(digest.ct_eq(&salted.digest)) {
+                found = Some(salted.entry);
+            }
+        }
+        if let Some(entry) = found {
+            self.by_tag.write().insert(tag, entry);
+        }
+        found
+    }
+}
+
+/// SHA-256 over salt and key.
+fn salted_digest(salt: &[u8], key: &str) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(salt);
+    context.update(key.as_bytes());
+    let mut out = [0; 32];
+    for (to, from) in out.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    out
+}
+
+/// A new key: 256 random bits. It is shown once; what is stored is [`stored_form`].
+pub fn generate() -> Result<String, NoRandomness> {
+    Ok(format!("erlmcp_{}", hex(&random::<32>()?)))
+}
+
+/// `sha256:<salt>:<digest>` of a key with a fresh salt: what a configuration or state file holds.
+pub fn stored_form(key: &str) -> Result<String, NoRandomness> {
+    let salt = random::<16>()?;
+    Ok(format!("sha256:{}:{}", hex(&salt), hex(&salted_digest(&salt, key))))
+}
+
+/// Reads what [`stored_form`] wrote.
+pub fn parse_stored_form(text: &str) -> Option<KeyCredential> {
+    let (salt, digest) = text.trim().strip_prefix("sha256:")?.split_once(':')?;
+    let salt = unhex(salt).filter(|salt| (8..=64).contains(&salt.len()))?;
+    let digest = unhex(digest)?.try_into().ok()?;
+    Some(KeyCredential::Sha256 { salt, digest })
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::secret::Secret;
+    use std::time::Duration;
+
+    fn key(credential: KeyCredential, user: &str, expires: Option<u64>) -> ApiKey {
+        ApiKey {
+            credential,
+            user: user.into(),
+            label: None,
+            roles: vec![],
+            expires: expires.map(|s| UNIX_EPOCH + Duration::from_secs(s)),
+        }
+    }
+
+    fn keys() -> ApiKeys {
+        let hashed = parse_stored_form(&stored_form("hashed-key").unwrap()).unwrap();
+        let old = parse_stored_form(&stored_form("old-key").unwrap()).unwrap();
+        ApiKeys::new(&[
+            key(KeyCredential::Plain(Secret::new("plain-key".into())), "plain", None),
+            key(hashed, "hashed", None),
+            key(old, "old", Some(1_000)),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn a_key_is_known_in_both_forms_and_again() {
+        let keys = keys();
+        for (presented, user) in [("plain-key", "plain"), ("hashed-key", "hashed")] {
+            for _ in 0..2 {
+                assert_eq!(keys.verify(presented, 0).unwrap().user, user);
+            }
+        }
+        for wrong in ["", "plain-ke", "plain-key ", "PLAIN-KEY", "hashed-keyx", "sha256:"] {
+            assert!(keys.verify(wrong, 0).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_good_stops_being_good_when_it_expires() {
+        let keys = keys();
+        assert!(keys.verify("old-key", 999).is_some());
+        assert!(keys.verify("old-key", 1_000).is_none());
+    }
+
+    #[test]
+    fn the_stored_form_holds_no_key_and_differs_each_time() {
+        let key = generate().unwrap();
+        assert_eq!(key.len(), "erlmcp_".len() + 64);
+        let (one, two) = (stored_form(&key).unwrap(), stored_form(&key).unwrap());
+        assert_ne!(one, two);
+        assert!(!one.contains(&key[7..]));
+        for bad in
+            ["", "sha256:", "sha256:00:11", "md5:00112233445566778899:00", &one[..one.len() - 1]]
+        {
+            assert!(parse_stored_form(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The gate of the HTTP transport: path, Host, Origin, method, form of the request; all that a head
+//! says before anybody is asked who they are. It never looks at credentials or bodies.
+
+use std::net::IpAddr;
+
+use super::origin::{Origin, is_served};
+use super::refusal::Refusal;
+use super::settings::{HttpSurface, Scheme};
+use crate::proto::http1::Head;
+
+/// What the methods of the endpoint are, for `Allow`.
+const ALLOWED: &str = "POST, GET, DELETE, OPTIONS";
+
+/// What a request over HTTP wants of the endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// POST: send a message.
+    Message,
+    /// GET: open or resume a stream (legacy).
+    Stream,
+    /// DELETE: end the session (legacy).
+    EndSession,
+}
+
+/// Which forms of answer the client takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepts {
+    /// `application/json`.
+    pub json: bool,
+    /// `text/event-stream`.
+    pub events: bool,
+}
+
+/// Token: the request may come in. Made only by the gate.
+#[derive(Debug)]
+pub struct Admitted {
+    address: Option<IpAddr>,
+}
+
+impl Admitted {
+    /// Where the request is from; `None` over stdio.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+}
+
+/// What the gate says to a head.
+#[derive(Debug)]
+pub enum Passage {
+    /// A CORS preflight from this origin: answer it and do no more.
+    Preflight(String),
+    /// Go on.
+    Enter(Admitted, Purpose, Accepts),
+}
+
+/// The HTTP endpoint, as the gate sees it.
+#[derive(Clone, Debug)]
+pub struct Endpoint {
+    /// Its path, without a slash at the end.
+    pub path: String,
+    /// Whether it is reached over TLS.
+    pub scheme: Scheme,
+    /// Hosts and origins.
+    pub surface: HttpSurface,
+}
+
+impl Endpoint {
+    /// The origin of the page that sent this request, if it may call.
+    ///
+    /// A page of the endpoint's own host may: the host was checked, so no foreign name can pose.
+    pub fn allowed_origin(&self, head: &Head) -> Result<Option<String>, Refusal> {
+        let mut origins = head.headers_named("origin");
+        let Some(value) = origins.next() else { return Ok(None) };
+        let host = head.header_str("host").unwrap_or_default();
+        let text = std::str::from_utf8(value).unwrap_or_default();
+        let allowed = origins.next().is_none()
+            && Origin::parse(text).is_some_and(|origin| {
+                origin.is_allowed_by(&self.surface.allowed_origins)
+                    || origin.is_own(self.scheme, host)
+            });
+        if allowed { Ok(Some(text.to_owned())) } else { Err(Refusal::ForeignOrigin) }
+    }
+
+    /// Lets a request in, or says why not.
+    pub fn admit(&self, head: &Head, address: IpAddr) -> Result<Passage, Refusal> {
+        let host = head.header_str("host").unwrap_or_default();
+        if !is_served(host, &self.surface.allowed_hosts) {
+            return Err(Refusal::ForeignHost);
+        }
+        let origin = self.allowed_origin(head)?;
+        let path = head.path();
+        if path.strip_suffix('/').unwrap_or(path) != self.path {
+            return Err(Refusal::NoSuchPath);
+        }
+        let purpose = match head.method() {
+            "POST" => Purpose::Message,
+            "GET" => Purpose::Stream,
+            "DELETE" => Purpose::EndSession,
+            "OPTIONS" => {
+                return match origin {
+                    Some(origin) if head.header("access-control-request-method").is_some() => {
+                        Ok(Passage::Preflight(origin))
+                    }
+                    _ => Err(Refusal::MethodNotAllowed(ALLOWED)),
+                };
+            }
+            _ => return Err(Refusal::MethodNotAllowed(ALLOWED)),
+        };
+        let accepts = accepts(head);
+        match purpose {
+            Purpose::Message if !is_json(head) => return Err(Refusal::NotJson),
+            Purpose::Message if !accepts.json && !accepts.events => {
+                return Err(Refusal::NotAcceptable);
+            }
+            Purpose::Stream if !accepts.events => return Err(Refusal::NotAcceptable),
+            _ => {}
+        }
+        Ok(Passage::Enter(Admitted { address: Some(address) }, purpose, accepts))
+    }
+}
+
+/// Lets the process in that started us; the pipe is its proof.
+pub fn admit_local() -> Admitted {
+    Admitted { address: None }
+}
+
+/// `Content-Type` is `application/json`, with no charset but UTF-8.
+fn is_json(head: &Head) -> bool {
+    if head.count_of("content-type") != 1 {
+        return false;
+    }
+    let value = head.header_str("content-type").unwrap_or_default();
+    let mut parts = value.split(';').map(str::trim);
+    let is_type = parts.next().is_some_and(|t| t.eq_ignore_ascii_case("application/json"));
+    is_type
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
+}
+
+/// What `Accept` takes (RFC 9110 §12.5.1); no `Accept` takes everything.
+fn accepts(head: &Head) -> Accepts {
+    let mut accepts = Accepts { json: false, events: false };
+    let mut named = false;
+    for value in head.headers_named("accept") {
+        named = true;
+        for range in std::str::from_utf8(value).unwrap_or_default().split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+            if parts.any(is_zero_quality) {
+                continue;
+            }
+            accepts.json |= matches!(media.as_str(), "application/json" | "application/*" | "*/*");
+            accepts.events |= matches!(media.as_str(), "text/event-stream" | "text/*" | "*/*");
+        }
+    }
+    if named { accepts } else { Accepts { json: true, events: true } }
+}
+
+fn is_zero_quality(parameter: &str) -> bool {
+    parameter
+        .strip_prefix("q=")
+        .or_else(|| parameter.strip_prefix("Q="))
+        .is_some_and(|q| q.starts_with('0') && q.bytes().skip(1).all(|b| b == b'.' || b == b'0'))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! A body over HTTP: which era it speaks, whether head and body agree, and whether its form is
+//! right. The head alone is never believed.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::params::{self, Fault};
+use super::{Call, Incoming, Notice, notice};
+use crate::base::principal::Principal;
+use crate::guard::rate::Metered;
+use crate::guard::refusal::Refusal;
+use crate::mcp::era::{Era, Version};
+use crate::mcp::errors::RpcError;
+use crate::mcp::legacy::session::Session;
+use crate::mcp::meta::{RequestMeta, claimed_version};
+use crate::mcp::methods::Method;
+use crate::mcp::mirror;
+use crate::proto::http1::Head;
+use crate::proto::json::JsonLimits;
+use crate::proto::jsonrpc::{self, Id, Message, Params};
+
+const VERSION_HEADER: &str = "mcp-protocol-version";
+const METHOD_HEADER: &str = "mcp-method";
+const NAME_HEADER: &str = "mcp-name";
+const SESSION_HEADER: &str = "mcp-session-id";
+
+/// A refusal with the id it is answered under and the era it is answered in.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub refusal: Refusal,
+    /// The id of the request, if it was read.
+    pub id: Option<Id>,
+    /// The era of the request, as far as it was known.
+    pub era: Era,
+    /// The method it named, if it was read and is one.
+    pub method: Option<Method>,
+}
+
+/// The one value of a header; `None` if it is absent, `Err` if it is repeated or not plain ASCII.
+fn single<'h>(head: &'h Head, name: &str) -> Result<Option<&'h str>, RpcError> {
+    match head.count_of(name) {
+        0 => Ok(None),
+        1 => head
+            .header_str(name)
+            .map(Some)
+            .ok_or_else(|| RpcError::header_mismatch(name, "has characters that are not allowed")),
+        _ => Err(RpcError::header_mismatch(name, "is repeated")),
+    }
+}
+
+/// The era that a head speaks: any version that is not one of the handshake revisions is modern,
+/// so that its client gets a modern answer.
+fn era_of(header: Option<&str>) -> Era {
+    match header {
+        None => Era::Legacy,
+        Some(name) => Version::from_name(name).map_or(Era::Modern, Version::era),
+    }
+}
+
+/// Checks a body. `find_session` gives the caller's own live session of an id.
+pub fn check(
+    metered: Metered,
+    head: &Head,
+    body: &[u8],
+    limits: JsonLimits,
+    find_session: impl FnOnce(&str, &Principal) -> Option<Arc<Session>>,
+) -> Result<Incoming, Box<Refused>> {
+    let header = single(head, VERSION_HEADER);
+    let era = era_of(header.clone().unwrap_or(None));
+    let message = jsonrpc::parse(body, limits).map_err(|malformed| {
+        let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
+        refused(Refusal::invalid(error), malformed.id, era, None)
+    })?;
+    let id = match &message {
+        Message::Request { id, .. } => Some(id.clone()),
+        _ => None,
+    };
+    let method = match &message {
+        Message::Request { method, .. } => Method::from_name(method),
+        _ => None,
+    };
+    let checked = header.map_err(Refusal::invalid).and_then(|header| match era {
+        Era::Legacy => legacy(metered, head, header, message, find_session),
+        Era::Modern => modern(metered, head, header.unwrap_or_default(), message),
+    });
+    checked.map_err(|refusal| refused(refusal, id, era, method))
+}
+
+fn refused(refusal: Refusal, id: Option<Id>, era: Era, method: Option<Method>) -> Box<Refused> {
+    Box::new(Refused { refusal, id, era, method })
+}
+
+fn legacy(
+    metered: Metered,
+    head: &Head,
+    header: Option<&str>,
+    message: Message,
+    find_session: impl FnOnce(&str, &Principal) -> Option<Arc<Session>>,
+) -> Result<Incoming, Refusal> {
+    let session_id = single(head, SESSION_HEADER).map_err(Refusal::invalid)?;
+    let is_initialize =
+        matches!(&message, Message::Request { method, .. } if method == "initialize");
+    // A client that begins anew may still send the id of its old session.
+    let session = match session_id.filter(|_| !is_initialize) {
+        None => None,
+        Some(id) => Some(find_session(id, metered.principal()).ok_or(Refusal::NoSession)?),
+    };
+    let version = match &session {
+        Some(session) => session.version,
+        None => header.and_then(Version::from_name).unwrap_or(Version::ASSUMED),
+    };
+    match message {
+        Message::Request { id, method, params } => {
+            if claimed_version(&params).is_some() {
+                let error = RpcError::header_mismatch(
+                    "MCP-Protocol-Version",
+                    "does not name the version of the body",
+                );
+                return Err(Refusal::invalid(error));
+            }
+            legacy_call(metered, id, &method, params, version, session).map(Incoming::Call)
+        }
+        Message::Notification { method, params } => {
+            Ok(Incoming::Notice(notice(&method, &params), session))
+        }
+        Message::Response { .. } => Ok(Incoming::Notice(Notice::Other, session)),
+    }
+}
+
+/// A request of a handshake revision; also over stdio.
+pub(super) fn legacy_call(
+    metered: Metered,
+    id: Id,
+    method: &str,
+    params: Params,
+    version: Version,
+    session: Option<Arc<Session>>,
+) -> Result<Box<Call>, Refusal> {
+    let method = Method::from_name(method)
+        .filter(|method| method.is_in(Era::Legacy))
+        .ok_or_else(|| Refusal::Invalid(200, RpcError::unknown_method()))?;
+    let needs_session =
+        matches!(method, Method::SetLevel | Method::Subscribe | Method::Unsubscribe);
+    if needs_session && session.is_none() {
+        let error = RpcError::invalid_request("This request needs a session: initialize first");
+        return Err(Refusal::invalid(error));
+    }
+    let version = match method {
+        Method::Initialize => {
+            let requested = params.get("protocolVersion").and_then(Value::as_str);
+            requested.map_or(version, Version::negotiate)
+        }
+        _ => version,
+    };
+    let meta = RequestMeta::legacy(&params).map_err(|error| Refusal::Invalid(200, error))?;
+    check_params(method, &params, 200)?;
+    Ok(Box::new(Call { metered, id, method, params, version, meta, session }))
+}
+
+fn modern(
+    metered: Metered,
+    head: &Head,
+    header: &str,
+    message: Message,
+) -> Result<Incoming, Refusal> {
+    let (id, method, params) = match message {
+        Message::Request { id, method, params } => (id, method, params),
+        Message::Notification { .. } => return Ok(Incoming::Notice(Notice::Other, None)),
+        Message::Response { .. } => {
+            let error = RpcError::invalid_request("Responses cannot be posted");
+            return Err(Refusal::invalid(error));
+        }
+    };
+    let meta = RequestMeta::modern(&params).map_err(Refusal::invalid)?;
+    let claimed = claimed_version(&params).and_then(Value::as_str).unwrap_or_default();
+    if claimed != header {
+        let error = RpcError::header_mismatch(
+            "MCP-Protocol-Version",
+            "does not name the version of the body",
+        );
+        return Err(Refusal::invalid(error));
+    }
+    mirrored(head, METHOD_HEADER, Some(&method), false).map_err(Refusal::invalid)?;
+    let known = Method::from_name(&method);
+    let target = known.and_then(Method::target_parameter);
+    if let Some(parameter) = target {
+        let value = params.get(parameter).and_then(Value::as_str);
+        mirrored(head, NAME_HEADER, value, true).map_err(Refusal::invalid)?;
+    }
+    modern_call(metered, id, known, params, meta, claimed_or(header))
+        .map(|call| Incoming::Call(Box::new(call)))
+}
+
+/// The version a modern request speaks, or the name it gave.
+pub(super) fn claimed_or(name: &str) -> Result<Version, RpcError> {
+    Version::from_name(name)
+        .filter(|version| version.era() == Era::Modern)
+        .ok_or_else(|| RpcError::unsupported_version(name))
+}
+
+/// A modern request whose metadata is in order; also over stdio.
+pub(super) fn modern_call(
+    metered: Metered,
+    id: Id,
+    method: Option<Method>,
+    params: Params,
+    meta: RequestMeta,
+    version: Result<Version, RpcError>,
+) -> Result<Call, Refusal> {
+    let version = version.map_err(Refusal::invalid)?;
+    let method = method
+        .filter(|method| method.is_in(Era::Modern))
+        .ok_or_else(|| Refusal::Invalid(404, RpcError::unknown_method()))?;
+    check_params(method, &params, 400)?;
+    Ok(Call { metered, id, method, params, version, meta, session: None })
+}
+
+fn check_params(method: Method, params: &Params, type_status: u16) -> Result<(), Refusal> {
+    params::check(method, params).map_err(|fault| match fault {
+        Fault::Type(error) => Refusal::Invalid(type_status, error),
+        Fault::Hostile(error) => Refusal::invalid(error),
+    })
+}
+
+/// Compares a mirrored header with its source in the body.
+fn mirrored(
+    head: &Head,
+    name: &str,
+    body: Option<&str>,
+    may_be_encoded: bool,
+) -> Result<(), RpcError> {
+    let shown = if name == METHOD_HEADER { "Mcp-Method" } else { "Mcp-Name" };
+    let header =
+        single(head, name)?.ok_or_else(|| RpcError::header_mismatch(shown, "is missing"))?;
+    let agrees =
+        body.is_some_and(
+            |body| {
+                if may_be_encoded { mirror::says(header, body) } else { header == body }
+            },
+        );
+    if agrees {
+        Ok(())
+    } else {
+        Err(RpcError::header_mismatch(shown, "does not say what the body says"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

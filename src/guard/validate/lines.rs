@@ -1,0 +1,119 @@
+//! A line over stdio or another byte stream: the same rules without a head. Which era a message is
+//! of, its own metadata says.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::http::{Refused, claimed_or, legacy_call, modern_call};
+use super::{Incoming, Notice, notice};
+use crate::guard::rate::Metered;
+use crate::guard::refusal::Refusal;
+use crate::mcp::era::Era;
+use crate::mcp::errors::RpcError;
+use crate::mcp::legacy::session::Session;
+use crate::mcp::meta::{RequestMeta, claimed_version};
+use crate::mcp::methods::Method;
+use crate::proto::json::JsonLimits;
+use crate::proto::jsonrpc::{self, Message};
+
+/// Checks a line; `session` is the session of this stream, if `initialize` has opened one.
+pub fn check(
+    metered: Metered,
+    line: &[u8],
+    limits: JsonLimits,
+    session: Option<&Arc<Session>>,
+) -> Result<Incoming, Box<Refused>> {
+    let refuse = |refusal, id, era, method| Box::new(Refused { refusal, id, era, method });
+    let message = jsonrpc::parse(line, limits).map_err(|malformed| {
+        let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
+        refuse(Refusal::invalid(error), malformed.id, Era::Legacy, None)
+    })?;
+    let (id, name, params) = match message {
+        Message::Request { id, method, params } => (id, method, params),
+        Message::Notification { method, params } => {
+            return Ok(Incoming::Notice(notice(&method, &params), session.cloned()));
+        }
+        Message::Response { .. } => {
+            return Ok(Incoming::Notice(Notice::Other, session.cloned()));
+        }
+    };
+    let method = Method::from_name(&name);
+    let for_answer = id.clone();
+    let claimed = claimed_version(&params).and_then(Value::as_str).map(str::to_owned);
+    let (era, checked) = match claimed {
+        Some(claimed) => {
+            let call = RequestMeta::modern(&params).map_err(Refusal::invalid).and_then(|meta| {
+                modern_call(metered, id, method, params, meta, claimed_or(&claimed))
+            });
+            (Era::Modern, call.map(Box::new))
+        }
+        None if session.is_none() && !may_come_first(method) => {
+            let error = RpcError::invalid_request(
+                "The session is not initialized and the request has no protocol version in `_meta`",
+            );
+            (Era::Legacy, Err(Refusal::invalid(error)))
+        }
+        None => {
+            let version = session.map_or(crate::mcp::era::Version::ASSUMED, |s| s.version);
+            let call = legacy_call(metered, id, &name, params, version, session.cloned());
+            (Era::Legacy, call)
+        }
+    };
+    checked.map(Incoming::Call).map_err(|refusal| refuse(refusal, Some(for_answer), era, method))
+}
+
+/// What a handshake client may send before its `initialize` is answered. A method that no era
+/// knows may come too, to be told so.
+fn may_come_first(method: Option<Method>) -> bool {
+    match method {
+        None | Some(Method::Initialize | Method::Ping) => true,
+        // Without metadata it is answered as the handshake revisions answer it: unknown.
+        Some(method) => !method.is_in(Era::Legacy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::authn::authenticate_local;
+    use crate::guard::gate::admit_local;
+    use crate::guard::rate::RateLimiter;
+    use crate::guard::settings::RateLimiting;
+    use std::time::Duration;
+
+    fn verdict(line: &str) -> Result<Incoming, Box<Refused>> {
+        let limiter = RateLimiter::new(&RateLimiting {
+            enabled: false,
+            max_attempts_per_second: 1.0,
+            burst: 1,
+            address_attempts_per_second: 1.0,
+            max_failures: 1,
+            block_duration: Duration::ZERO,
+            backoff_levels: vec![],
+            exempt_networks: vec![],
+        });
+        let now = crate::base::clock::Now::from_micros(0);
+        let metered = limiter.meter(authenticate_local(admit_local()), None, now).unwrap();
+        check(metered, line.as_bytes(), JsonLimits::default(), None)
+    }
+
+    fn code(line: &str) -> i64 {
+        verdict(line).expect_err(line).refusal.error().code
+    }
+
+    #[test]
+    fn each_message_says_its_era_itself() {
+        let modern = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":{
+            "io.modelcontextprotocol/protocolVersion":"2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+        let Ok(Incoming::Call(call)) = verdict(modern) else { panic!("modern") };
+        assert_eq!(call.version().era(), Era::Modern);
+        assert!(verdict(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).is_ok());
+        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#), -32600);
+        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"server/discover"}"#), -32601);
+        assert_eq!(code(r#"{"jsonrpc":"2.0","id":1,"method":"no/such"}"#), -32601);
+        assert_eq!(code(&modern.replace("2026-07-28", "2031-01-01")), -32022);
+        assert_eq!(code(&modern.replace("tools/list", "ping")), -32601);
+    }
+}

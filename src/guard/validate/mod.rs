@@ -1,0 +1,112 @@
+//! Is it a message, and one that this server can understand here? Bytes become a call whose form is
+//! right. What the call is about, and whether it may be made, is not asked here.
+
+pub mod http;
+pub mod lines;
+pub mod params;
+pub mod uri;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::rate::Metered;
+use crate::base::principal::Principal;
+use crate::mcp::era::Version;
+use crate::mcp::legacy::session::Session;
+use crate::mcp::meta::RequestMeta;
+use crate::mcp::methods::Method;
+use crate::proto::jsonrpc::{Id, Params};
+
+/// Token: a request of the right form. Made only here.
+#[derive(Debug)]
+pub struct Call {
+    metered: Metered,
+    id: Id,
+    method: Method,
+    params: Params,
+    version: Version,
+    meta: RequestMeta,
+    session: Option<Arc<Session>>,
+}
+
+impl Call {
+    /// Who makes it.
+    pub fn principal(&self) -> &Arc<Principal> {
+        self.metered.principal()
+    }
+
+    /// Where it is from; `None` over stdio.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.metered.address()
+    }
+
+    /// The id to answer under.
+    pub fn id(&self) -> &Id {
+        &self.id
+    }
+
+    /// The method.
+    pub fn method(&self) -> Method {
+        self.method
+    }
+
+    /// The parameters, of the types that the method takes.
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Takes the parameters out.
+    pub fn take_params(&mut self) -> Params {
+        std::mem::take(&mut self.params)
+    }
+
+    /// The version it speaks.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// What it says beside its parameters.
+    pub fn meta(&self) -> &RequestMeta {
+        &self.meta
+    }
+
+    /// The session it belongs to (legacy).
+    pub fn session(&self) -> Option<&Arc<Session>> {
+        self.session.as_ref()
+    }
+
+    /// The name or URI of the thing it is about.
+    pub fn target(&self) -> Option<&str> {
+        let parameter = match self.method {
+            Method::Subscribe | Method::Unsubscribe => "uri",
+            method => method.target_parameter()?,
+        };
+        self.params.get(parameter)?.as_str()
+    }
+}
+
+/// A message of the right form that wants no answer.
+#[derive(Debug, PartialEq)]
+pub enum Notice {
+    /// Stop the request with this id.
+    Cancelled(Id),
+    /// Anything else, which means nothing to us: `initialized`, answers, unknown notices.
+    Other,
+}
+
+/// What a message turned out to be.
+#[derive(Debug)]
+pub enum Incoming {
+    /// A request.
+    Call(Box<Call>),
+    /// No request; with the session it came in.
+    Notice(Notice, Option<Arc<Session>>),
+}
+
+/// The notice that a notification is.
+fn notice(method: &str, params: &Params) -> Notice {
+    match (method, params.get("requestId").and_then(Id::of)) {
+        ("notifications/cancelled", Some(id)) => Notice::Cancelled(id),
+        _ => Notice::Other,
+    }
+}

@@ -1,0 +1,5 @@
+//! tmp
+pub mod base;
+pub mod guard;
+pub mod mcp;
+pub mod proto;

@@ -1,0 +1,4 @@
+//! What only the handshake revisions have: sessions.
+
+pub mod session;
+pub mod table;

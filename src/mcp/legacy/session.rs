@@ -1,0 +1,282 @@
+//! One legacy session: what was negotiated, what is running, which streams can be resumed. It
+//! authenticates nobody; every request proves itself, and a session only remembers whose it is.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::base::cancel::{Cancellation, Cause};
+use crate::base::clock::Now;
+use crate::base::principal::Principal;
+use crate::mcp::era::Version;
+use crate::mcp::meta::LogLevel;
+use crate::mcp::outlet::{Outlet, OutletLimits};
+use crate::mcp::subscriptions::{Filter, Listener};
+use crate::proto::jsonrpc::Id;
+
+/// Most finished streams that are kept for a client that lost its connection.
+const KEPT_STREAMS: usize = 16;
+
+/// The stream that belongs to no request: what a GET without `Last-Event-ID` reads.
+pub const STANDALONE: u64 = 0;
+
+/// A session of one client.
+#[derive(Debug)]
+pub struct Session {
+    /// Its id: 128 random bits in hexadecimal; empty on stdio, where the connection is the session.
+    pub id: String,
+    /// Whose it is.
+    pub principal: Arc<Principal>,
+    /// What was negotiated.
+    pub version: Version,
+    /// The session as one who hears of changes; its outlet is the standalone stream.
+    pub listener: Arc<Listener>,
+    limits: OutletLimits,
+    created: Now,
+    last_used: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    log_level: Option<LogLevel>,
+    running: HashMap<Id, Arc<Cancellation>>,
+    streams: BTreeMap<u64, Arc<Outlet>>,
+    last_stream: u64,
+}
+
+/// The session already runs a request with this id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DuplicateId;
+
+impl Session {
+    /// A session whose standalone stream is `outlet`.
+    pub fn new(
+        id: String,
+        principal: Arc<Principal>,
+        version: Version,
+        outlet: Arc<Outlet>,
+        limits: OutletLimits,
+        now: Now,
+    ) -> Self {
+        let listener = Arc::new(Listener {
+            principal: Arc::clone(&principal),
+            filter: Mutex::new(Filter::lists()),
+            outlet,
+            subscription: None,
+        });
+        Self {
+            id,
+            principal,
+            version,
+            listener,
+            limits,
+            created: now,
+            last_used: AtomicU64::new(now.micros()),
+            state: Mutex::default(),
+        }
+    }
+
+    /// Notes that the client is there.
+    pub fn touch(&self, now: Now) {
+        self.last_used.store(now.micros(), Ordering::Relaxed);
+    }
+
+    /// True if it has outlived `lifetime`, or was idle for `idle` with nothing running and nobody
+    /// reading.
+    pub fn is_over(&self, now: Now, idle: Duration, lifetime: Duration) -> bool {
+        let last_used = Now::from_micros(self.last_used.load(Ordering::Relaxed));
+        now.since(self.created) > lifetime || (now.since(last_used) > idle && !self.is_busy())
+    }
+
+    fn is_busy(&self) -> bool {
+        let state = self.state.lock();
+        !state.running.is_empty()
+            || self.listener.outlet.has_reader()
+            || state.streams.values().any(|stream| stream.has_reader())
+    }
+
+    /// The least severe level of log messages that the client wants.
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.state.lock().log_level
+    }
+
+    /// Sets it (`logging/setLevel`).
+    pub fn set_log_level(&self, level: LogLevel) {
+        self.state.lock().log_level = Some(level);
+    }
+
+    /// Registers a request, so that it can be cancelled.
+    pub fn begin(&self, id: &Id, cancellation: &Arc<Cancellation>) -> Result<(), DuplicateId> {
+        let mut state = self.state.lock();
+        if state.running.contains_key(id) {
+            return Err(DuplicateId);
+        }
+        state.running.insert(id.clone(), Arc::clone(cancellation));
+        Ok(())
+    }
+
+    /// Forgets a request that has its answer.
+    pub fn end(&self, id: &Id) {
+        self.state.lock().running.remove(id);
+    }
+
+    /// Cancels a request; an unknown id is nothing.
+    pub fn cancel(&self, id: &Id) {
+        let cancellation = self.state.lock().running.get(id).cloned();
+        if let Some(cancellation) = cancellation {
+            cancellation.cancel(Cause::Client);
+        }
+    }
+
+    /// Opens a stream for one request and gives its number.
+    pub fn open_stream(&self) -> (u64, Arc<Outlet>) {
+        let mut state = self.state.lock();
+        state.last_stream += 1;
+        let number = state.last_stream;
+        let outlet = Arc::new(Outlet::new(self.limits));
+        state.streams.insert(number, Arc::clone(&outlet));
+        state.forget_oldest();
+        (number, outlet)
+    }
+
+    /// The stream with this number, if it is still kept.
+    pub fn stream(&self, number: u64) -> Option<Arc<Outlet>> {
+        if number == STANDALONE {
+            return Some(Arc::clone(&self.listener.outlet));
+        }
+        self.state.lock().streams.get(&number).cloned()
+    }
+
+    /// Ends the session: cancels what runs and ends every stream.
+    pub fn close(&self) {
+        let state = std::mem::take(&mut *self.state.lock());
+        for cancellation in state.running.values() {
+            cancellation.cancel(Cause::Client);
+        }
+        for stream in state.streams.values() {
+            stream.end();
+        }
+        self.listener.outlet.end();
+    }
+}
+
+impl State {
+    /// Keeps the number of streams that nobody needs any more within bounds.
+    fn forget_oldest(&mut self) {
+        let done: Vec<u64> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.is_drained() && !stream.has_reader())
+            .map(|(number, _)| *number)
+            .collect();
+        let surplus = done.len().saturating_sub(KEPT_STREAMS);
+        for number in done.into_iter().take(surplus) {
+            self.streams.remove(&number);
+        }
+    }
+}
+
+/// `Last-Event-ID` of event `sequence` on stream `stream`.
+pub fn event_id(stream: u64, sequence: u64) -> String {
+    format!("{stream}-{sequence}")
+}
+
+/// Stream and sequence of an event id, if it has the form of ours.
+pub fn parse_event_id(text: &str) -> Option<(u64, u64)> {
+    let (stream, sequence) = text.split_once('-')?;
+    let number = |digits: &str| {
+        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        if plain { digits.parse().ok() } else { None }
+    };
+    Some((number(stream)?, number(sequence)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::principal::AuthMethod;
+    use crate::mcp::outlet::{Wake, Weight};
+
+    struct Deaf;
+    impl Wake for Deaf {
+        fn wake(&self) {}
+    }
+
+    fn session() -> Session {
+        let limits = OutletLimits { queued_bytes: 1_000, replay_bytes: 100 };
+        Session::new(
+            "s".into(),
+            Arc::new(Principal::new(AuthMethod::ApiKey, "u", vec![])),
+            Version::V2025_11_25,
+            Arc::new(Outlet::new(limits)),
+            limits,
+            Now::from_micros(0),
+        )
+    }
+
+    #[test]
+    fn two_requests_of_one_session_cannot_have_the_same_id() {
+        let session = session();
+        let first = Arc::new(Cancellation::default());
+        session.begin(&Id::Number(1), &first).unwrap();
+        let second = Arc::new(Cancellation::default());
+        assert_eq!(session.begin(&Id::Number(1), &second), Err(DuplicateId));
+        session.cancel(&Id::Number(9));
+        assert_eq!(first.cause(), None, "another id");
+        session.cancel(&Id::Number(1));
+        assert_eq!(first.cause(), Some(Cause::Client));
+        session.end(&Id::Number(1));
+        assert_eq!(session.begin(&Id::Number(1), &second), Ok(()));
+    }
+
+    #[test]
+    fn a_running_call_or_an_open_stream_keeps_a_session_alive() {
+        let session = session();
+        let (idle, lifetime) = (Duration::from_secs(10), Duration::from_secs(100));
+        let later = Now::from_duration(Duration::from_secs(11));
+        assert!(session.is_over(later, idle, lifetime));
+        session.begin(&Id::Number(1), &Arc::default()).unwrap();
+        assert!(!session.is_over(later, idle, lifetime));
+        session.end(&Id::Number(1));
+        let ticket = session.listener.outlet.attach(Arc::new(Deaf)).unwrap();
+        assert!(!session.is_over(later, idle, lifetime));
+        session.listener.outlet.detach(ticket);
+        session.touch(later);
+        assert!(!session.is_over(later, idle, lifetime));
+        assert!(session.is_over(Now::from_duration(Duration::from_secs(101)), idle, lifetime));
+    }
+
+    #[test]
+    fn finished_streams_are_kept_within_bounds_and_unfinished_ones_always() {
+        let session = session();
+        let (unfinished, _) = session.open_stream();
+        for _ in 0..100 {
+            let (_, stream) = session.open_stream();
+            stream.end();
+        }
+        assert!(session.stream(unfinished).is_some());
+        assert!(session.state.lock().streams.len() <= KEPT_STREAMS + 2);
+    }
+
+    #[test]
+    fn closing_ends_everything() {
+        let session = session();
+        let (_, stream) = session.open_stream();
+        session.close();
+        for outlet in [&stream, &session.listener.outlet] {
+            assert_eq!(outlet.push(vec![], Weight::Droppable), crate::mcp::outlet::Push::Ended);
+        }
+    }
+
+    #[test]
+    fn only_our_own_form_of_event_id_is_understood() {
+        assert_eq!(parse_event_id(&event_id(3, 14)), Some((3, 14)));
+        for text in ["", "1", "-1", "1-", "+1-2", "1-2-3", "a-b", "1-99999999999999999999"] {
+            assert_eq!(parse_event_id(text), None, "{text}");
+        }
+    }
+}

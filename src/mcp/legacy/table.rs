@@ -1,0 +1,217 @@
+//! All legacy sessions, with caps for everybody together and for each principal. A session is given
+//! only to its owner; to anyone else it does not exist.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::session::Session;
+use crate::base::clock::Now;
+use crate::base::ids::session_id;
+use crate::base::principal::Principal;
+use crate::mcp::era::Version;
+use crate::mcp::outlet::{Outlet, OutletLimits};
+
+/// Bounds of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    /// Most sessions.
+    pub sessions: usize,
+    /// Most sessions of one principal.
+    pub sessions_per_principal: usize,
+    /// A session that is not used for so long is over.
+    pub idle: Duration,
+    /// A session is over after this time, used or not.
+    pub lifetime: Duration,
+    /// Bounds of its streams.
+    pub outlet: OutletLimits,
+}
+
+/// Why there is no new session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionError {
+    /// One of the caps is reached.
+    Full,
+    /// No random number could be had for its id.
+    NoRandomness,
+}
+
+/// The table; see the module.
+#[derive(Debug, Default)]
+pub struct Sessions {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    by_id: HashMap<String, Arc<Session>>,
+    per_principal: HashMap<String, usize>,
+}
+
+impl Sessions {
+    /// Opens a session for `principal`.
+    pub fn open(
+        &self,
+        principal: &Arc<Principal>,
+        version: Version,
+        limits: &SessionLimits,
+        now: Now,
+    ) -> Result<Arc<Session>, SessionError> {
+        let id = session_id().map_err(|_| SessionError::NoRandomness)?;
+        let mut state = self.state.lock();
+        if !state.has_room(principal, limits) {
+            let over = state.remove_over(limits, now);
+            let has_room = state.has_room(principal, limits);
+            if !has_room {
+                drop(state);
+                close_all(&over);
+                return Err(SessionError::Full);
+            }
+        }
+        let session = Arc::new(Session::new(
+            id.clone(),
+            Arc::clone(principal),
+            version,
+            Arc::new(Outlet::new(limits.outlet)),
+            limits.outlet,
+            now,
+        ));
+        *state.per_principal.entry(principal.key.clone()).or_default() += 1;
+        state.by_id.insert(id, Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// The session with this id, if it is alive and `principal`'s own.
+    pub fn find(
+        &self,
+        id: &str,
+        principal: &Principal,
+        limits: &SessionLimits,
+        now: Now,
+    ) -> Option<Arc<Session>> {
+        let session = self.state.lock().by_id.get(id).cloned()?;
+        if session.principal.key != principal.key {
+            return None;
+        }
+        if session.is_over(now, limits.idle, limits.lifetime) {
+            self.remove(id);
+            return None;
+        }
+        session.touch(now);
+        Some(session)
+    }
+
+    /// Ends a session.
+    pub fn remove(&self, id: &str) {
+        let removed = self.state.lock().remove(id);
+        if let Some(session) = removed {
+            session.close();
+        }
+    }
+
+    /// Ends all sessions that are over.
+    pub fn sweep(&self, limits: &SessionLimits, now: Now) {
+        let over = self.state.lock().remove_over(limits, now);
+        close_all(&over);
+    }
+
+    /// Ends all sessions.
+    pub fn close_all(&self) {
+        let all: Vec<_> = self.state.lock().by_id.drain().map(|(_, session)| session).collect();
+        close_all(&all);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.state.lock().by_id.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+fn close_all(sessions: &[Arc<Session>]) {
+    for session in sessions {
+        session.close();
+    }
+}
+
+impl State {
+    fn has_room(&self, principal: &Principal, limits: &SessionLimits) -> bool {
+        let own = self.per_principal.get(&principal.key).copied().unwrap_or(0);
+        self.by_id.len() < limits.sessions && own < limits.sessions_per_principal
+    }
+
+    fn remove(&mut self, id: &str) -> Option<Arc<Session>> {
+        let session = self.by_id.remove(id)?;
+        let key = &session.principal.key;
+        if let Some(count) = self.per_principal.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_principal.remove(key);
+            }
+        }
+        Some(session)
+    }
+
+    fn remove_over(&mut self, limits: &SessionLimits, now: Now) -> Vec<Arc<Session>> {
+        let over: Vec<String> = self
+            .by_id
+            .values()
+            .filter(|session| session.is_over(now, limits.idle, limits.lifetime))
+            .map(|session| session.id.clone())
+            .collect();
+        over.iter().filter_map(|id| self.remove(id)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::principal::AuthMethod;
+
+    const LIMITS: SessionLimits = SessionLimits {
+        sessions: 3,
+        sessions_per_principal: 2,
+        idle: Duration::from_secs(10),
+        lifetime: Duration::from_secs(100),
+        outlet: OutletLimits { queued_bytes: 100, replay_bytes: 100 },
+    };
+
+    fn user(name: &str) -> Arc<Principal> {
+        Arc::new(Principal::new(AuthMethod::ApiKey, name, vec![]))
+    }
+
+    fn at(seconds: u64) -> Now {
+        Now::from_duration(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn caps_hold_for_each_and_for_all_and_the_idle_make_room() {
+        let sessions = Sessions::default();
+        let open = |who: &str, now| {
+            sessions.open(&user(who), Version::V2025_11_25, &LIMITS, now).map(|s| s.id.clone())
+        };
+        assert!(open("a", at(0)).is_ok() && open("a", at(0)).is_ok());
+        assert_eq!(open("a", at(0)), Err(SessionError::Full), "two are enough for one");
+        assert!(open("b", at(0)).is_ok());
+        assert_eq!(open("c", at(0)), Err(SessionError::Full), "three are enough for all");
+        assert!(open("c", at(11)).is_ok(), "the idle ones have gone");
+        assert_eq!(sessions.len(), 1);
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_owner_only_and_while_it_lives() {
+        let sessions = Sessions::default();
+        let id = sessions.open(&user("a"), Version::ASSUMED, &LIMITS, at(0)).unwrap().id.clone();
+        assert!(sessions.find(&id, &user("b"), &LIMITS, at(1)).is_none());
+        assert!(sessions.find(&id, &user("a"), &LIMITS, at(9)).is_some());
+        assert!(sessions.find(&id, &user("a"), &LIMITS, at(18)).is_some(), "use keeps it alive");
+        assert!(sessions.find(&id, &user("a"), &LIMITS, at(30)).is_none());
+        assert!(sessions.is_empty(), "what is over is gone");
+    }
+}

@@ -1,0 +1,15 @@
+//! What MCP messages mean: eras, methods, metadata, results, sessions, subscriptions. Past `era.rs`
+//! no code asks for a protocol version by name; it asks what the version can do.
+
+pub mod content;
+pub mod cursor;
+pub mod definitions;
+pub mod era;
+pub mod errors;
+pub mod legacy;
+pub mod meta;
+pub mod methods;
+pub mod mirror;
+pub mod outlet;
+pub mod result;
+pub mod subscriptions;

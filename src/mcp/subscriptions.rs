@@ -1,0 +1,225 @@
+//! Who wants to hear of which change, and the fan-out to them. Notices are droppable: a reader that
+//! is slow misses repetitions, and no publisher ever waits.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+use super::meta::SUBSCRIPTION_ID;
+use super::outlet::{Outlet, Weight};
+use crate::base::principal::Principal;
+use crate::proto::jsonrpc::{Id, write_notification};
+
+/// Something that clients may have been told differently before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The list of tools.
+    Tools,
+    /// The list of prompts.
+    Prompts,
+    /// The list of resources.
+    Resources,
+    /// The contents of the resource with this URI.
+    Resource(String),
+}
+
+/// The kinds of change a listener wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Changes of the list of tools.
+    pub tools: bool,
+    /// Changes of the list of prompts.
+    pub prompts: bool,
+    /// Changes of the list of resources.
+    pub resources: bool,
+    /// Changes of these resources.
+    pub uris: BTreeSet<String>,
+}
+
+impl Filter {
+    /// What a legacy client gets unasked: changes of the lists.
+    pub fn lists() -> Self {
+        Self { tools: true, prompts: true, resources: true, uris: BTreeSet::new() }
+    }
+
+    fn wants(&self, change: &Change) -> bool {
+        match change {
+            Change::Tools => self.tools,
+            Change::Prompts => self.prompts,
+            Change::Resources => self.resources,
+            Change::Resource(uri) => self.uris.contains(uri),
+        }
+    }
+}
+
+/// One listener: a legacy session, or a `subscriptions/listen` request.
+#[derive(Debug)]
+pub struct Listener {
+    /// Who listens; asked again at every change whether it may.
+    pub principal: Arc<Principal>,
+    /// What it wants.
+    pub filter: Mutex<Filter>,
+    /// Where notices go.
+    pub outlet: Arc<Outlet>,
+    /// The listen request that every notice must name (modern era).
+    pub subscription: Option<Id>,
+}
+
+impl Listener {
+    /// A notice of `change`, as this listener reads it.
+    fn notice(&self, change: &Change) -> Vec<u8> {
+        let method = match change {
+            Change::Tools => "notifications/tools/list_changed",
+            Change::Prompts => "notifications/prompts/list_changed",
+            Change::Resources => "notifications/resources/list_changed",
+            Change::Resource(_) => "notifications/resources/updated",
+        };
+        let mut params = serde_json::Map::new();
+        if let Change::Resource(uri) = change {
+            params.insert("uri".into(), json!(uri));
+        }
+        self.notification(method, params)
+    }
+
+    /// Tells the client which part of its wishes is honoured; must come before any notice.
+    pub fn acknowledge(&self) {
+        let filter = self.filter.lock().clone();
+        let mut wishes = serde_json::Map::new();
+        for (key, wanted) in [
+            ("toolsListChanged", filter.tools),
+            ("promptsListChanged", filter.prompts),
+            ("resourcesListChanged", filter.resources),
+        ] {
+            if wanted {
+                wishes.insert(key.into(), json!(true));
+            }
+        }
+        if !filter.uris.is_empty() {
+            wishes.insert("resourceSubscriptions".into(), json!(filter.uris));
+        }
+        let mut params = serde_json::Map::new();
+        params.insert("notifications".into(), Value::Object(wishes));
+        let json = self.notification("notifications/subscriptions/acknowledged", params);
+        self.outlet.push(json, Weight::Droppable);
+    }
+
+    fn notification(&self, method: &str, mut params: serde_json::Map<String, Value>) -> Vec<u8> {
+        if let Some(id) = &self.subscription {
+            params.insert("_meta".into(), json!({ SUBSCRIPTION_ID: id.to_value() }));
+        }
+        let mut out = Vec::new();
+        if params.is_empty() {
+            write_notification(&mut out, method, b"");
+        } else {
+            write_notification(&mut out, method, Value::Object(params).to_string().as_bytes());
+        }
+        out
+    }
+}
+
+/// All listeners. Their number is bounded by the bounds on sessions and on parked calls.
+#[derive(Debug, Default)]
+pub struct Subscriptions {
+    listeners: Mutex<Vec<Weak<Listener>>>,
+}
+
+impl Subscriptions {
+    /// Adds a listener; it is forgotten when its last owner drops it.
+    pub fn add(&self, listener: &Arc<Listener>) {
+        let mut listeners = self.listeners.lock();
+        if listeners.len() == listeners.capacity() {
+            listeners.retain(|listener| listener.strong_count() > 0);
+        }
+        listeners.push(Arc::downgrade(listener));
+    }
+
+    /// Tells all who want to hear of `change` and whom `allowed` lets hear of it.
+    pub fn publish(&self, change: &Change, allowed: impl Fn(&Principal, &Change) -> bool) {
+        for listener in self.live() {
+            let wanted = listener.filter.lock().wants(change);
+            if wanted && allowed(&listener.principal, change) {
+                listener.outlet.push(listener.notice(change), Weight::Droppable);
+            }
+        }
+    }
+
+    /// True if some listener wants to hear of this resource.
+    pub fn has_listener_for(&self, uri: &str) -> bool {
+        self.live().iter().any(|listener| listener.filter.lock().uris.contains(uri))
+    }
+
+    fn live(&self) -> Vec<Arc<Listener>> {
+        self.listeners.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::principal::AuthMethod;
+    use crate::mcp::outlet::{OutletLimits, Wake};
+
+    struct Deaf;
+    impl Wake for Deaf {
+        fn wake(&self) {}
+    }
+
+    fn listener(filter: Filter, subscription: Option<Id>) -> Arc<Listener> {
+        Arc::new(Listener {
+            principal: Arc::new(Principal::new(AuthMethod::Local, "u", vec![])),
+            filter: Mutex::new(filter),
+            outlet: Arc::new(Outlet::new(OutletLimits { queued_bytes: 1_000, replay_bytes: 0 })),
+            subscription,
+        })
+    }
+
+    fn heard(listener: &Listener) -> Vec<Value> {
+        let ticket = listener.outlet.attach(Arc::new(Deaf)).unwrap();
+        let taken = listener.outlet.take(ticket, 10_000);
+        taken.frames.iter().map(|f| serde_json::from_slice(&f.json).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_listen_stream_hears_only_what_it_asked_for_and_under_its_id() {
+        let hub = Subscriptions::default();
+        let uris = BTreeSet::from(["a:b".to_owned()]);
+        let one = listener(Filter { tools: true, uris, ..Filter::default() }, Some(Id::Number(0)));
+        hub.add(&one);
+        one.acknowledge();
+        for change in [
+            Change::Prompts,
+            Change::Tools,
+            Change::Tools,
+            Change::Resource("c:d".into()),
+            Change::Resource("a:b".into()),
+        ] {
+            hub.publish(&change, |_, _| true);
+        }
+        let heard = heard(&one);
+        assert_eq!(heard.len(), 3, "acknowledgement, one change of tools, one resource");
+        assert_eq!(
+            heard[0]["params"]["notifications"],
+            json!({"toolsListChanged": true, "resourceSubscriptions": ["a:b"]})
+        );
+        assert_eq!(heard[2]["params"]["uri"], "a:b");
+        for message in &heard {
+            assert_eq!(message["params"]["_meta"][SUBSCRIPTION_ID], json!(0));
+        }
+    }
+
+    #[test]
+    fn who_may_not_hear_does_not_and_the_dropped_are_forgotten() {
+        let hub = Subscriptions::default();
+        let one = listener(Filter::lists(), None);
+        hub.add(&one);
+        hub.publish(&Change::Tools, |_, _| false);
+        assert!(heard(&one).is_empty());
+        drop(one);
+        for _ in 0..100 {
+            hub.add(&listener(Filter::lists(), None));
+        }
+        assert!(hub.listeners.lock().len() < 100);
+    }
+}

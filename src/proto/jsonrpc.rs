@@ -1,0 +1,492 @@
+//! JSON-RPC 2.0 messages as MCP uses them: one object, ids that are strings or integers, params
+//! that are an object. Bytes to messages only; it does not know what a method means.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::json::{Budget, JsonError, JsonLimits, Strict, write_string, write_value};
+
+/// Longest id and longest method name that are taken, in bytes.
+const NAME_BYTES: usize = 256;
+
+/// A request's identifier: a string or an integer, never null (MCP base protocol).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Id {
+    /// An integer.
+    Number(i64),
+    /// A string of at most 256 bytes.
+    Text(String),
+}
+
+impl Id {
+    /// The id that a JSON value stands for; `None` for null, floats, 2^63 and beyond, containers.
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Number(number) => number.as_i64().map(Self::Number),
+            Value::String(text) if text.len() <= NAME_BYTES => Some(Self::Text(text.clone())),
+            _ => None,
+        }
+    }
+
+    /// Appends the id as JSON.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+            Self::Text(text) => write_string(out, text),
+        }
+    }
+
+    /// The id as a JSON value.
+    pub fn to_value(&self) -> Value {
+        match self {
+            Self::Number(number) => Value::from(*number),
+            Self::Text(text) => Value::from(text.as_str()),
+        }
+    }
+}
+
+/// Object parameters; absent parameters are an empty object.
+pub type Params = Map<String, Value>;
+
+/// One message of a client.
+#[derive(Debug, PartialEq)]
+pub enum Message {
+    /// Wants an answer with the same id.
+    Request {
+        /// The id to answer under.
+        id: Id,
+        /// Method name as sent; at most 256 bytes.
+        method: String,
+        /// Parameters.
+        params: Params,
+    },
+    /// Wants no answer.
+    Notification {
+        /// Method name as sent.
+        method: String,
+        /// Parameters.
+        params: Params,
+    },
+    /// Answers a request of ours.
+    Response {
+        /// The id of our request.
+        id: Id,
+        /// The result, or the error object.
+        outcome: Result<Value, Value>,
+    },
+}
+
+/// Why bytes are no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Not JSON, or beyond a bound of it.
+    Json(JsonError),
+    /// A JSON array: a batch.
+    Batch,
+    /// JSON, but neither request nor notification nor response.
+    Shape(&'static str),
+}
+
+/// A refused message, with its id where one could be read.
+#[derive(Debug, PartialEq)]
+pub struct Malformed {
+    /// What is wrong.
+    pub fault: Fault,
+    /// The request's id, if it was read before the fault was found.
+    pub id: Option<Id>,
+}
+
+impl Fault {
+    /// The JSON-RPC error code: -32700 for what is not JSON, -32600 for all else.
+    pub fn code(&self) -> i64 {
+        match self {
+            Self::Json(JsonError::Syntax) => PARSE_ERROR,
+            _ => INVALID_REQUEST,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Json(error) => error.fmt(f),
+            Self::Batch => f.write_str("JSON-RPC batches are not part of this protocol version"),
+            Self::Shape(what) => f.write_str(what),
+        }
+    }
+}
+
+/// The text was not JSON (JSON-RPC 2.0 §5.1).
+pub const PARSE_ERROR: i64 = -32700;
+/// JSON, but not a valid request.
+pub const INVALID_REQUEST: i64 = -32600;
+/// No such method.
+pub const METHOD_NOT_FOUND: i64 = -32601;
+/// Parameters that the method cannot take.
+pub const INVALID_PARAMS: i64 = -32602;
+/// Our fault, or a backend's.
+pub const INTERNAL_ERROR: i64 = -32603;
+
+/// Reads one message.
+pub fn parse(text: &[u8], limits: JsonLimits) -> Result<Message, Malformed> {
+    let budget = Budget::new(limits);
+    let mut envelope = Envelope::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(text);
+    let seed = EnvelopeSeed { budget: &budget, envelope: &mut envelope };
+    let read = seed.deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    match read {
+        Ok(()) => envelope.into_message(),
+        Err(error) => {
+            let fault = envelope.fault.unwrap_or_else(|| Fault::Json(budget.verdict(&error)));
+            // A text that is not JSON has no id: what was read of it proves nothing.
+            let id = if fault.code() == PARSE_ERROR { None } else { envelope.read_id() };
+            Err(Malformed { fault, id })
+        }
+    }
+}
+
+/// The members of the outermost object, as far as they were read.
+#[derive(Default)]
+struct Envelope {
+    version: Option<Value>,
+    id: Option<Value>,
+    method: Option<Value>,
+    params: Option<Value>,
+    result: Option<Value>,
+    error: Option<Value>,
+    fault: Option<Fault>,
+}
+
+impl Envelope {
+    fn slot(&mut self, key: &str) -> Option<&mut Option<Value>> {
+        Some(match key {
+            "jsonrpc" => &mut self.version,
+            "id" => &mut self.id,
+            "method" => &mut self.method,
+            "params" => &mut self.params,
+            "result" => &mut self.result,
+            "error" => &mut self.error,
+            _ => return None,
+        })
+    }
+
+    fn read_id(&self) -> Option<Id> {
+        self.id.as_ref().and_then(Id::of)
+    }
+
+    fn into_message(mut self) -> Result<Message, Malformed> {
+        let id = self.read_id();
+        self.shape().map_err(|what| Malformed { fault: Fault::Shape(what), id })
+    }
+
+    fn shape(&mut self) -> Result<Message, &'static str> {
+        if self.version.as_ref().and_then(Value::as_str) != Some("2.0") {
+            return Err("`jsonrpc` must be \"2.0\"");
+        }
+        let id = match self.id.take() {
+            None => None,
+            Some(value) => {
+                Some(Id::of(&value).ok_or("`id` must be a string or an integer, and not null")?)
+            }
+        };
+        match self.method.take() {
+            Some(Value::String(method)) => self.call(id, method),
+            Some(_) => Err("`method` must be a string"),
+            None => self.response(id),
+        }
+    }
+
+    fn call(&mut self, id: Option<Id>, method: String) -> Result<Message, &'static str> {
+        if self.result.is_some() || self.error.is_some() {
+            return Err("a message with a `method` has no `result` and no `error`");
+        }
+        if !is_method_name(&method) {
+            return Err("`method` is not a valid method name");
+        }
+        let params = match self.params.take() {
+            None => Params::new(),
+            Some(Value::Object(members)) => members,
+            Some(_) => return Err("`params` must be an object"),
+        };
+        Ok(match id {
+            Some(id) => Message::Request { id, method, params },
+            None => Message::Notification { method, params },
+        })
+    }
+
+    fn response(&mut self, id: Option<Id>) -> Result<Message, &'static str> {
+        let id = id.ok_or("the message has neither a `method` nor an `id`")?;
+        match (self.result.take(), self.error.take()) {
+            (Some(result), None) => Ok(Message::Response { id, outcome: Ok(result) }),
+            (None, Some(error @ Value::Object(_))) => {
+                Ok(Message::Response { id, outcome: Err(error) })
+            }
+            _ => Err("the message is neither a request nor a response"),
+        }
+    }
+}
+
+/// Method names are slash-separated words; anything that looks like a path to elsewhere is not one.
+fn is_method_name(method: &str) -> bool {
+    !method.is_empty()
+        && method.len() <= NAME_BYTES
+        && method
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'$' | b'.'))
+        && !method.contains("..")
+        && !method.starts_with('/')
+}
+
+struct EnvelopeSeed<'a> {
+    budget: &'a Budget,
+    envelope: &'a mut Envelope,
+}
+
+impl<'de> DeserializeSeed<'de> for EnvelopeSeed<'_> {
+    type Value = ();
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.budget.spend()?;
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl EnvelopeSeed<'_> {
+    /// Stops the parser for a reason that is not JSON's.
+    fn refuse<E: de::Error>(self, fault: Fault) -> E {
+        self.envelope.fault = Some(fault);
+        E::custom("refused")
+    }
+}
+
+impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON-RPC message")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let strict = Strict { budget: self.budget, depth: 2 };
+        let mut others: Vec<String> = Vec::new();
+        while let Some(key) = members.next_key::<String>()? {
+            let value = members.next_value_seed(strict)?;
+            let twice = match self.envelope.slot(&key) {
+                Some(slot) => slot.replace(value).is_some(),
+                None if others.contains(&key) => true,
+                None if others.len() >= MAX_OTHER_MEMBERS => {
+                    return Err(self.refuse(Fault::Shape("the message has too many members")));
+                }
+                None => {
+                    others.push(key);
+                    false
+                }
+            };
+            if twice {
+                return Err(self.budget.fail(JsonError::DuplicateKey));
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        // The rest is read (and bounded) so that broken JSON is called broken, not a batch.
+        let strict = Strict { budget: self.budget, depth: 2 };
+        while items.next_element_seed(strict)?.is_some() {}
+        Err(self.refuse(Fault::Batch))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<(), E> {
+        Err(self.refuse(NO_OBJECT))
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<(), E> {
+        Err(self.refuse(NO_OBJECT))
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<(), E> {
+        Err(self.refuse(NO_OBJECT))
+    }
+
+    fn visit_u64<E: de::Error>(self, _: u64) -> Result<(), E> {
+        Err(self.refuse(NO_OBJECT))
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<(), E> {
+        Err(self.refuse(NO_OBJECT))
+    }
+
+    fn visit_str<E: de::Error>(self, _: &str) -> Result<(), E> {
+        Err(self.refuse(NO_OBJECT))
+    }
+}
+
+const NO_OBJECT: Fault = Fault::Shape("the message must be a JSON object");
+
+/// Members outside JSON-RPC's six are ignored, but not without end.
+const MAX_OTHER_MEMBERS: usize = 16;
+
+/// Appends `{"jsonrpc":"2.0","id":…,"result":…}`; `result` is JSON already.
+pub fn write_result(out: &mut Vec<u8>, id: &Id, result: &[u8]) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    id.write(out);
+    out.extend_from_slice(br#","result":"#);
+    out.extend_from_slice(result);
+    out.push(b'}');
+}
+
+/// Appends an error response; without an id it carries `"id":null` as JSON-RPC asks.
+pub fn write_error(
+    out: &mut Vec<u8>,
+    id: Option<&Id>,
+    code: i64,
+    message: &str,
+    data: Option<&Value>,
+) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    match id {
+        Some(id) => id.write(out),
+        None => out.extend_from_slice(b"null"),
+    }
+    out.extend_from_slice(br#","error":{"code":"#);
+    out.extend_from_slice(code.to_string().as_bytes());
+    out.extend_from_slice(br#","message":"#);
+    write_string(out, message);
+    if let Some(data) = data {
+        out.extend_from_slice(br#","data":"#);
+        write_value(out, data);
+    }
+    out.extend_from_slice(b"}}");
+}
+
+/// Appends a notification; `params` is JSON already.
+pub fn write_notification(out: &mut Vec<u8>, method: &str, params: &[u8]) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","method":"#);
+    write_string(out, method);
+    if !params.is_empty() {
+        out.extend_from_slice(br#","params":"#);
+        out.extend_from_slice(params);
+    }
+    out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn read(text: &str) -> Result<Message, Malformed> {
+        parse(text.as_bytes(), JsonLimits::default())
+    }
+
+    fn fault(text: &str) -> (i64, Option<Id>) {
+        let refused = read(text).expect_err(text);
+        (refused.fault.code(), refused.id)
+    }
+
+    #[test]
+    fn a_request_may_come_without_params_and_with_id_zero() {
+        assert_eq!(
+            read(r#"{"id":0,"jsonrpc":"2.0","method":"tools/list"}"#),
+            Ok(Message::Request {
+                id: Id::Number(0),
+                method: "tools/list".into(),
+                params: Params::new()
+            })
+        );
+    }
+
+    #[test]
+    fn notifications_and_responses_are_told_apart() {
+        assert!(matches!(
+            read(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
+            Ok(Message::Notification { .. })
+        ));
+        assert_eq!(
+            read(r#"{"jsonrpc":"2.0","id":"a","result":{}}"#),
+            Ok(Message::Response { id: Id::Text("a".into()), outcome: Ok(json!({})) })
+        );
+        assert!(matches!(
+            read(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}"#),
+            Ok(Message::Response { outcome: Err(_), .. })
+        ));
+    }
+
+    #[test]
+    fn ids_that_are_no_ids_are_refused() {
+        for id in ["null", "{}", "[1]", "9223372036854775808", "1.5", "true", "1e3"] {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#);
+            assert_eq!(fault(&text), (INVALID_REQUEST, None), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_shape_is_answered_under_the_id_that_was_sent() {
+        let seven = Some(Id::Number(7));
+        for text in [
+            r#"{"jsonrpc":"1.0","id":7,"method":"ping"}"#,
+            r#"{"id":7,"method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":7}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":9}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":[1]}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":null}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping","result":1}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping","method":"pong"}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"ping","x":1,"x":2}"#,
+        ] {
+            assert_eq!(fault(text), (INVALID_REQUEST, seven.clone()), "{text}");
+        }
+    }
+
+    #[test]
+    fn method_names_that_look_like_paths_are_refused() {
+        for method in
+            ["../../etc/passwd", "/etc/passwd", "a b", "", "a\\u0000b", "tools%2flist", "é"]
+        {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}"}}"#);
+            assert_eq!(fault(&text).0, INVALID_REQUEST, "{method}");
+        }
+    }
+
+    #[test]
+    fn other_spellings_of_members_do_not_count() {
+        for text in [
+            r#"{"jsonrpc":"2.0","id":1,"Method":"ping"}"#,
+            r#"{"JSONRPC":"2.0","id":1,"method":"ping"}"#,
+        ] {
+            assert_eq!(fault(text).0, INVALID_REQUEST, "{text}");
+        }
+    }
+
+    #[test]
+    fn batches_scalars_and_broken_texts_have_their_own_answers() {
+        assert_eq!(read("[]").expect_err("batch").fault, Fault::Batch);
+        assert_eq!(
+            read(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#).expect_err("").fault,
+            Fault::Batch
+        );
+        for text in ["1", "\"x\"", "null", "true", "-1.5"] {
+            assert_eq!(fault(text), (INVALID_REQUEST, None), "{text}");
+        }
+        assert_eq!(
+            fault(r#"{"jsonrpc":"2.0":"method":"../../etc/passwd","id":1}"#),
+            (PARSE_ERROR, None)
+        );
+        assert_eq!(fault("[1,"), (PARSE_ERROR, None));
+    }
+
+    #[test]
+    fn writers_give_what_the_reader_takes() {
+        let mut out = Vec::new();
+        write_result(&mut out, &Id::Text("a\"b".into()), b"{}");
+        assert_eq!(String::from_utf8(out).unwrap(), r#"{"jsonrpc":"2.0","id":"a\"b","result":{}}"#);
+        let mut out = Vec::new();
+        write_error(&mut out, None, -32700, "no", Some(&json!({"k":1})));
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no","data":{"k":1}}}"#
+        );
+    }
+}

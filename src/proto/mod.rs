@@ -1,0 +1,11 @@
+//! Bytes to events and back: JSON, JSON-RPC, HTTP/1.1, lines and server-sent events. No socket, no
+//! thread, no clock and no file is ever named here.
+
+pub mod buffer;
+pub mod http1;
+pub mod idscan;
+pub mod json;
+pub mod jsonrpc;
+pub mod lines;
+pub mod object;
+pub mod sse;
