@@ -114,11 +114,10 @@ impl Policy {
     ///
     /// `target` is what the named thing needs: `None` if there is no such thing. A thing that the
     /// caller may not use is answered like one that does not exist.
-    pub fn decide(&self, call: Call, target: Target) -> Result<Grant, (Call, Refusal)> {
+    pub fn decide(&self, call: Call, target: Target) -> Result<Grant, Refusal> {
         let needs = match (call.method().needs(), target) {
             (_, Target::Absent) => {
-                let refusal = Refusal::NotFound(absence(&call));
-                return Err((call, refusal));
+                return Err(Refusal::NotFound(absence(&call)));
             }
             (Needs::Nothing, _) => return Ok(Grant { call }),
             (Needs::Permission(permission), _) => permission,
@@ -128,8 +127,7 @@ impl Policy {
         if self.allows(call.principal(), needs) {
             Ok(Grant { call })
         } else {
-            let refusal = Refusal::Denied(absence(&call));
-            Err((call, refusal))
+            Err(Refusal::Denied(absence(&call)))
         }
     }
 }

@@ -256,7 +256,7 @@ pub struct Authorization {
 }
 
 /// How many requests are answered, and when a guesser is locked out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RateLimiting {
     /// Whether requests are counted at all; default true.
     pub enabled: bool,

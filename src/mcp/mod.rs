@@ -12,4 +12,5 @@ pub mod methods;
 pub mod mirror;
 pub mod outlet;
 pub mod result;
+pub mod settings;
 pub mod subscriptions;

@@ -171,6 +171,19 @@ impl Outlet {
         Ok(ticket)
     }
 
+    /// Takes the stream over from whoever reads it, at what waits now.
+    pub fn take_over(&self, reader: Arc<dyn Wake>) -> u64 {
+        let (ticket, former) = {
+            let mut state = self.state.lock();
+            let former = state.reader.take();
+            (state.admit(reader), former)
+        };
+        if let Some(former) = former {
+            former.wake();
+        }
+        ticket
+    }
+
     /// Stops reading; the messages that wait stay.
     pub fn detach(&self, ticket: u64) {
         let mut state = self.state.lock();

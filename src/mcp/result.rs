@@ -137,6 +137,11 @@ impl ResultWriter<'_> {
         })
     }
 
+    /// The result of a request that was answered by a stream and ends without more.
+    pub fn ended(&self, meta: &Map<String, Value>) -> Vec<u8> {
+        self.finish(meta, false, |_| {})
+    }
+
     fn finish(
         &self,
         meta: &Map<String, Value>,

@@ -65,7 +65,12 @@ pub struct Listener {
     pub outlet: Arc<Outlet>,
     /// The listen request that every notice must name (modern era).
     pub subscription: Option<Id>,
+    /// What is held as long as it listens: its place among the calls that wait.
+    pub place: Option<Box<dyn Place>>,
 }
+
+/// Something that is counted as long as it is held.
+pub trait Place: std::fmt::Debug + Send + Sync {}
 
 impl Listener {
     /// A notice of `change`, as this listener reads it.
@@ -145,9 +150,20 @@ impl Subscriptions {
         }
     }
 
-    /// True if some listener wants to hear of this resource.
-    pub fn has_listener_for(&self, uri: &str) -> bool {
-        self.live().iter().any(|listener| listener.filter.lock().uris.contains(uri))
+    /// All resources that somebody subscribes to.
+    pub fn uris(&self) -> BTreeSet<String> {
+        let live = self.live();
+        live.iter().flat_map(|listener| listener.filter.lock().uris.clone()).collect()
+    }
+
+    /// Ends all `subscriptions/listen` requests as the specification wants a graceful end: with a
+    /// result, which `result` writes for the id of the subscription.
+    pub fn end_all(&self, result: impl Fn(&Id) -> Vec<u8>) {
+        for listener in self.live() {
+            if let Some(id) = &listener.subscription {
+                listener.outlet.push(result(id), Weight::Answer(200));
+            }
+        }
     }
 
     fn live(&self) -> Vec<Arc<Listener>> {
@@ -172,6 +188,7 @@ mod tests {
             filter: Mutex::new(filter),
             outlet: Arc::new(Outlet::new(OutletLimits { queued_bytes: 1_000, replay_bytes: 0 })),
             subscription,
+            place: None,
         })
     }
 

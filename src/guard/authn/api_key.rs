@@ -195,10 +195,14 @@ mod tests {
         assert_eq!(key.len(), "erlmcp_".len() + 64);
         let (one, two) = (stored_form(&key).unwrap(), stored_form(&key).unwrap());
         assert_ne!(one, two);
-        assert!(!one.contains(&key[7..]));
-        for bad in
-            ["", "sha256:", "sha256:00:11", "md5:00112233445566778899:00", &one[..one.len() - 1]]
-        {
+        assert!(!one.contains(key.trim_start_matches("erlmcp_")));
+        for bad in [
+            "",
+            "sha256:",
+            "sha256:00:11",
+            "md5:00112233445566778899:00",
+            one.trim_end_matches(|c: char| c.is_ascii_hexdigit()),
+        ] {
             assert!(parse_stored_form(bad).is_none(), "{bad}");
         }
     }

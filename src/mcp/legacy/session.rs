@@ -67,6 +67,7 @@ impl Session {
             filter: Mutex::new(Filter::lists()),
             outlet,
             subscription: None,
+            place: None,
         });
         Self {
             id,

@@ -117,10 +117,11 @@ impl Sessions {
         close_all(&over);
     }
 
-    /// Ends all sessions.
-    pub fn close_all(&self) {
-        let all: Vec<_> = self.state.lock().by_id.drain().map(|(_, session)| session).collect();
-        close_all(&all);
+    /// Ends the standalone streams of all sessions; what runs in them goes on.
+    pub fn end_standalone_streams(&self) {
+        for session in self.state.lock().by_id.values() {
+            session.listener.outlet.end();
+        }
     }
 
     /// How many there are.

@@ -1,0 +1,109 @@
+//! The handler threads: they run what may block, so that workers need not. They are started as they
+//! are needed, up to a bound, and the queue to them has one.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::Builder;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::pipeline::services::{Job, Jobs};
+
+/// Bytes of a handler's stack.
+const STACK: usize = 2 * 1024 * 1024;
+
+/// The handler threads; see the module.
+#[derive(Debug)]
+pub struct Handlers {
+    most: usize,
+    sender: Sender<Job>,
+    receiver: Receiver<Job>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    threads: AtomicUsize,
+    idle: AtomicUsize,
+}
+
+impl Handlers {
+    /// At most `most` threads, and `waiting` jobs that wait for one.
+    pub fn new(most: usize, waiting: usize) -> Self {
+        let (sender, receiver) = bounded(waiting.max(1));
+        Self { most: most.max(1), sender, receiver, counts: Arc::default() }
+    }
+
+    /// Starts one more thread if none is free and there may be more.
+    fn grow(&self) {
+        let counts = &self.counts;
+        if counts.idle.load(Ordering::Acquire) > self.sender.len() {
+            return;
+        }
+        let number = counts.threads.fetch_add(1, Ordering::AcqRel);
+        if number >= self.most {
+            counts.threads.fetch_sub(1, Ordering::AcqRel);
+            return;
+        }
+        let (receiver, their_counts) = (self.receiver.clone(), Arc::clone(counts));
+        let started = Builder::new()
+            .name(format!("handler-{}", number + 1))
+            .stack_size(STACK)
+            .spawn(move || run(&receiver, &their_counts));
+        if let Err(error) = started {
+            counts.threads.fetch_sub(1, Ordering::AcqRel);
+            log::error!("a handler thread could not be started: {error}");
+        }
+    }
+}
+
+fn run(receiver: &Receiver<Job>, counts: &Counts) {
+    loop {
+        counts.idle.fetch_add(1, Ordering::AcqRel);
+        let job = receiver.recv();
+        counts.idle.fetch_sub(1, Ordering::AcqRel);
+        match job {
+            Ok(job) => job(),
+            Err(_) => return,
+        }
+    }
+}
+
+impl Jobs for Handlers {
+    fn submit(&self, job: Job) -> Result<(), Job> {
+        self.grow();
+        self.sender.try_send(job).map_err(|error| match error {
+            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jobs_run_at_once_up_to_the_bound_and_wait_up_to_another() {
+        let handlers = Handlers::new(2, 1);
+        let (release, gate) = bounded::<()>(0);
+        let (started, starts) = bounded(10);
+        let job = || -> Job {
+            let (gate, started) = (gate.clone(), started.clone());
+            Box::new(move || {
+                let _ = started.send(());
+                let _ = gate.recv();
+            })
+        };
+        for _ in 0..2 {
+            assert!(handlers.submit(job()).is_ok());
+            starts.recv().unwrap();
+        }
+        assert!(handlers.submit(job()).is_ok(), "one waits");
+        assert!(handlers.submit(job()).is_err(), "two do not");
+        for _ in 0..2 {
+            release.send(()).unwrap();
+        }
+        starts.recv().unwrap();
+        release.send(()).unwrap();
+    }
+}

@@ -1,0 +1,92 @@
+//! A listening socket of the reactor: made, polled, and paused while there is no room or no
+//! descriptor. It hands out sockets and knows nothing of what they carry.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that the kernel keeps for us while we do not accept.
+const BACKLOG: i32 = 1_024;
+
+/// A listening socket; see the module.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    token: Token,
+    is_paused: bool,
+}
+
+/// What an attempt to accept gave.
+#[derive(Debug)]
+pub enum Accepted {
+    /// A connection and where it is from.
+    One(TcpStream, SocketAddr),
+    /// Nobody waits.
+    None,
+    /// The process or the system has no descriptor left.
+    NoDescriptor,
+}
+
+/// Opens a listening socket on `address`.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // Each family has its own socket, so that `[::]` does not take IPv4 over.
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl Listener {
+    /// Registers a listening socket under `token`.
+    pub fn register(
+        socket: std::net::TcpListener,
+        token: Token,
+        registry: &Registry,
+    ) -> io::Result<Self> {
+        let mut socket = TcpListener::from_std(socket);
+        registry.register(&mut socket, token, Interest::READABLE)?;
+        Ok(Self { socket, token, is_paused: false })
+    }
+
+    /// Takes one connection that waits.
+    pub fn accept(&self) -> Accepted {
+        const NO_DESCRIPTOR: [i32; 4] = [23, 24, 12, 105]; // ENFILE, EMFILE, ENOMEM, ENOBUFS
+        loop {
+            match self.socket.accept() {
+                Ok((socket, address)) => return Accepted::One(socket, address),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Accepted::None,
+                Err(error) if error.raw_os_error().is_some_and(|e| NO_DESCRIPTOR.contains(&e)) => {
+                    return Accepted::NoDescriptor;
+                }
+                // The connection broke before we took it: the next one.
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Stops asking for connections; they wait in the kernel.
+    pub fn pause(&mut self, registry: &Registry) {
+        if !self.is_paused {
+            self.is_paused = registry.deregister(&mut self.socket).is_ok();
+        }
+    }
+
+    /// Asks for connections again. True if it was paused.
+    pub fn resume(&mut self, registry: &Registry) -> bool {
+        if self.is_paused {
+            let registered =
+                registry.register(&mut self.socket, self.token, Interest::READABLE).is_ok();
+            self.is_paused = !registered;
+            return registered;
+        }
+        false
+    }
+}

@@ -1,0 +1,11 @@
+//! The threads: each owns something and waits for one kind of thing. They do not name each other;
+//! they meet in the traits of the pipeline and in `mailbox.rs`.
+
+pub mod audit;
+pub mod handlers;
+pub mod listener;
+pub mod mailbox;
+pub mod reactor;
+pub mod settings;
+pub mod stdio;
+pub mod worker;

@@ -1,0 +1,411 @@
+//! The reactor: the one thread that polls. It accepts, keeps the table of connections and all
+//! deadlines, hands connections that have something to do to the workers, and helps to run them
+//! before it sleeps again. Between two polls it never waits.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use mio::net::TcpStream;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::process::Signal;
+use rustls::ServerConfig;
+use signal_hook_mio::v1_0::Signals;
+
+use super::listener::{Accepted, Listener};
+use super::mailbox::Mailbox;
+use super::worker::ReadyQueue;
+use crate::base::clock::Now;
+use crate::connection::caps::Caps;
+use crate::connection::conn::{Conn, Surroundings};
+use crate::connection::scratch::Scratch;
+use crate::connection::slot::{Ready as _, Slot};
+use crate::connection::wire::Wire;
+use crate::pipeline::services::Expire;
+
+const WAKER: Token = Token(0);
+const SIGNALS: Token = Token(1);
+const WATCHER: Token = Token(2);
+const LISTENERS: usize = 3;
+/// Tokens of connections begin here.
+const CONNECTIONS: usize = 1_024;
+
+/// Ready connections that the reactor runs itself before it hands the rest to the workers.
+const KEEP: usize = 8;
+/// Connections that are accepted before the others have their turn.
+const ACCEPT_AT_ONCE: usize = 64;
+/// How long accepting rests when there is no descriptor or no room.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How often it is looked, while going down, whether all is over.
+const DRAIN_CHECK: Duration = Duration::from_millis(20);
+/// How often sessions are looked through for those that are over.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
+/// What the reactor asks of the server it runs in.
+pub trait Hooks {
+    /// SIGHUP: read the configuration again.
+    fn reload(&mut self);
+    /// The watched files have changed.
+    fn files_changed(&mut self);
+    /// The descriptor that says so, if files are watched.
+    fn watched(&self) -> Option<RawFd>;
+    /// The server begins to go down.
+    fn drain(&mut self);
+}
+
+/// What the reactor is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Listening sockets.
+    pub listeners: Vec<std::net::TcpListener>,
+    /// TLS, if connections begin with it; replaced by a reload.
+    pub tls: Arc<ArcSwapOption<ServerConfig>>,
+    /// Connections per server and per address.
+    pub caps: Arc<Caps>,
+    /// What connections share.
+    pub around: Arc<Surroundings>,
+    /// The queue to the workers.
+    pub queue: Arc<ReadyQueue>,
+    /// Letters of other threads.
+    pub mailbox: Arc<Mailbox>,
+    /// Time for running requests to end.
+    pub drain: Duration,
+}
+
+/// A deadline: when, and whose.
+struct Deadline(Now, Weak<dyn Expire>);
+
+impl PartialEq for Deadline {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl Eq for Deadline {}
+impl PartialOrd for Deadline {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Deadline {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+/// The reactor; see the module.
+pub struct Reactor<H: Hooks> {
+    poll: Poll,
+    signals: Signals,
+    listeners: Vec<Listener>,
+    accept_again_at: Option<Now>,
+    sweep_at: Now,
+    connections: Vec<Option<Arc<Slot>>>,
+    free: Vec<usize>,
+    deadlines: BinaryHeap<Reverse<Deadline>>,
+    drain_until: Option<Now>,
+    parts: Parts,
+    hooks: H,
+}
+
+impl<H: Hooks> Reactor<H> {
+    /// Registers the listeners, the signals and the waker.
+    pub fn new(mut parts: Parts, hooks: H) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        parts.mailbox.set_waker(Waker::new(poll.registry(), WAKER)?);
+        let mut signals =
+            Signals::new([Signal::TERM.as_raw(), Signal::INT.as_raw(), Signal::HUP.as_raw()])?;
+        poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
+        watch_files(&poll, &hooks)?;
+        let sockets = std::mem::take(&mut parts.listeners);
+        let listeners = sockets
+            .into_iter()
+            .enumerate()
+            .map(|(n, socket)| Listener::register(socket, Token(LISTENERS + n), poll.registry()))
+            .collect::<io::Result<Vec<_>>>()?;
+        Ok(Self {
+            poll,
+            signals,
+            listeners,
+            accept_again_at: None,
+            sweep_at: Now::read().plus(SWEEP_EVERY),
+            connections: Vec::new(),
+            free: Vec::new(),
+            deadlines: BinaryHeap::new(),
+            drain_until: None,
+            parts,
+            hooks,
+        })
+    }
+
+    /// Runs until the server has gone down.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(256);
+        let mut ready: Vec<Arc<Slot>> = Vec::new();
+        let mut scratch = Scratch::default();
+        loop {
+            let timeout = if self.parts.mailbox.begin_sleep() {
+                self.next_timeout(Now::read())
+            } else {
+                Some(Duration::ZERO)
+            };
+            let polled = self.poll.poll(&mut events, timeout);
+            self.parts.mailbox.end_sleep();
+            if let Err(error) = polled
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                return Err(error);
+            }
+            for event in &events {
+                match event.token() {
+                    WAKER => {}
+                    SIGNALS => self.handle_signals(),
+                    WATCHER => self.hooks.files_changed(),
+                    Token(n) if n < CONNECTIONS => {
+                        self.accept(n - LISTENERS, &mut ready);
+                    }
+                    Token(n) => self.mark_ready(n, event, &mut ready),
+                }
+            }
+            self.read_letters();
+            self.keep_time();
+            self.run_ready(&mut ready, &mut scratch);
+            if self.is_drained() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn mark_ready(&mut self, token: usize, event: &mio::event::Event, ready: &mut Vec<Arc<Slot>>) {
+        let index = token - CONNECTIONS;
+        let Some(Some(slot)) = self.connections.get(index) else { return };
+        if event.is_read_closed() || event.is_error() {
+            slot.hang_up();
+        }
+        if slot.notify() {
+            ready.push(Arc::clone(slot));
+        }
+    }
+
+    /// Runs the first few ready connections here, for a hand-over costs more than they do; the rest
+    /// goes to the workers, and what they have not taken by then is run here too.
+    fn run_ready(&mut self, ready: &mut Vec<Arc<Slot>>, scratch: &mut Scratch) {
+        let kept = ready.len().min(KEEP);
+        for slot in ready.drain(kept..) {
+            self.parts.queue.push(slot);
+        }
+        for slot in ready.drain(..) {
+            slot.run(scratch);
+        }
+        for _ in 0..self.connections.len() {
+            let Some(slot) = self.parts.queue.try_pop() else { break };
+            slot.run(scratch);
+        }
+    }
+
+    fn accept(&mut self, index: usize, ready: &mut Vec<Arc<Slot>>) {
+        for _ in 0..ACCEPT_AT_ONCE {
+            let Some(listener) = self.listeners.get(index) else { return };
+            match listener.accept() {
+                Accepted::None => return,
+                Accepted::NoDescriptor => {
+                    self.parts.around.services.counters.connections_refused.increment();
+                    log::warn!("no file descriptors are left; accepting rests");
+                    self.pause_accepting();
+                    return;
+                }
+                Accepted::One(socket, address) => self.adopt(socket, address, ready),
+            }
+        }
+        // More may wait, and no new event will say so: ask for one.
+        if let Some(listener) = self.listeners.get_mut(index) {
+            listener.pause(self.poll.registry());
+            listener.resume(self.poll.registry());
+        }
+    }
+
+    fn pause_accepting(&mut self) {
+        for listener in &mut self.listeners {
+            listener.pause(self.poll.registry());
+        }
+        self.accept_again_at = Some(Now::read().plus(ACCEPT_PAUSE));
+    }
+
+    /// Makes a socket a connection, or closes it.
+    fn adopt(&mut self, mut socket: TcpStream, address: SocketAddr, ready: &mut Vec<Arc<Slot>>) {
+        let services = Arc::clone(&self.parts.around.services);
+        let counters = &services.counters;
+        let ip = address.ip().to_canonical();
+        let Some(place) = self.parts.caps.admit(ip) else {
+            counters.connections_refused.increment();
+            return;
+        };
+        let wire = match self.parts.tls.load().as_ref() {
+            None => Wire::Plain,
+            Some(config) => match Wire::tls(config) {
+                Ok(wire) => wire,
+                Err(error) => {
+                    log::error!("TLS cannot begin: {error}");
+                    return;
+                }
+            },
+        };
+        let _ = socket.set_nodelay(true);
+        let index = self.free_index();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        let token = Token(CONNECTIONS + index);
+        if let Err(error) = self.poll.registry().register(&mut socket, token, interest) {
+            log::error!("a connection could not be registered: {error}");
+            self.free.push(index);
+            return;
+        }
+        counters.connections_accepted.increment();
+        let conn = Conn::new(socket, wire, ip, place, Now::read());
+        let queue: Arc<ReadyQueue> = Arc::clone(&self.parts.queue);
+        let slot = Slot::new(conn, queue, Arc::clone(&self.parts.around));
+        // Its first step sets its deadline, whether anything has come yet or not.
+        if slot.notify() {
+            ready.push(Arc::clone(&slot));
+        }
+        if let Some(place) = self.connections.get_mut(index) {
+            *place = Some(slot);
+        }
+    }
+
+    /// A place in the table; those of closed connections are found when they are needed.
+    fn free_index(&mut self) -> usize {
+        if self.free.is_empty() && self.connections.len() > 2 * self.parts.caps.count() {
+            self.reclaim();
+        }
+        self.free.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() - 1
+        })
+    }
+
+    fn reclaim(&mut self) {
+        for (index, place) in self.connections.iter_mut().enumerate() {
+            if place.as_ref().is_some_and(|slot| slot.is_dead()) {
+                *place = None;
+                self.free.push(index);
+            }
+        }
+    }
+
+    fn read_letters(&mut self) {
+        let letters = self.parts.mailbox.take();
+        for (at, target) in letters.deadlines {
+            self.deadlines.push(Reverse(Deadline(at, target)));
+        }
+        if letters.input_ended && self.listeners.is_empty() {
+            self.begin_drain();
+        }
+    }
+
+    fn keep_time(&mut self) {
+        let now = Now::read();
+        while self.deadlines.peek().is_some_and(|Reverse(Deadline(at, _))| *at <= now)
+            && let Some(Reverse(Deadline(_, target))) = self.deadlines.pop()
+        {
+            if let Some(target) = target.upgrade() {
+                target.expire(now);
+            }
+        }
+        if self.accept_again_at.is_some_and(|at| at <= now) {
+            self.accept_again_at = None;
+            for listener in &mut self.listeners {
+                listener.resume(self.poll.registry());
+            }
+        }
+        if self.sweep_at <= now {
+            self.sweep_at = now.plus(SWEEP_EVERY);
+            let services = &self.parts.around.services;
+            services.sessions.sweep(&services.snapshot.load().sessions, now);
+            self.reclaim();
+        }
+    }
+
+    /// How long nothing needs to be done; `None` for ever.
+    fn next_timeout(&self, now: Now) -> Option<Duration> {
+        let deadline = self.deadlines.peek().map(|Reverse(Deadline(at, _))| *at);
+        // With no session there is nothing to sweep, and nobody to wake up for.
+        let is_kept_awake = !self.parts.around.services.sessions.is_empty();
+        let sweep = Some(self.sweep_at).filter(|_| is_kept_awake);
+        // The last connection may end on another thread, which does not tell.
+        let drain = self.drain_until.map(|until| until.min(now.plus(DRAIN_CHECK)));
+        [deadline, self.accept_again_at, sweep, drain]
+            .into_iter()
+            .flatten()
+            .min()
+            // A little later rather than a little too early, and then once more.
+            .map(|at| at.since(now) + Duration::from_millis(1))
+    }
+
+    fn handle_signals(&mut self) {
+        let signals: Vec<i32> = self.signals.pending().collect();
+        for signal in signals {
+            if signal == Signal::HUP.as_raw() {
+                self.hooks.reload();
+                if let Err(error) = watch_files(&self.poll, &self.hooks) {
+                    log::warn!("changes of files will not be noticed: {error}");
+                }
+            } else if self.drain_until.is_some() {
+                log::warn!("a second signal: ending now");
+                self.drain_until = Some(Now::from_micros(0));
+            } else {
+                self.begin_drain();
+            }
+        }
+    }
+
+    /// Stops accepting, lets go of idle connections and gives the others their time.
+    fn begin_drain(&mut self) {
+        if self.drain_until.is_some() {
+            return;
+        }
+        log::info!("going down: no new connections");
+        self.drain_until = Some(Now::read().plus(self.parts.drain));
+        self.listeners.clear();
+        self.accept_again_at = None;
+        self.parts.around.is_draining.store(true, Ordering::Relaxed);
+        self.hooks.drain();
+        for slot in self.connections.iter().flatten() {
+            slot.shut_if_idle();
+        }
+    }
+
+    /// True when the server has gone down: nothing runs any more, or the time is over.
+    fn is_drained(&mut self) -> bool {
+        let Some(until) = self.drain_until else { return false };
+        let calls = self.parts.around.services.calls.count();
+        if self.parts.caps.count() == 0 && calls == 0 {
+            return true;
+        }
+        if until > Now::read() {
+            return false;
+        }
+        log::warn!("the time to go down is over with {calls} calls running");
+        for slot in self.connections.iter().flatten() {
+            slot.shut();
+        }
+        true
+    }
+}
+
+/// Asks for events of watched files; those of a former configuration ended with its descriptor.
+fn watch_files(poll: &Poll, hooks: &impl Hooks) -> io::Result<()> {
+    let Some(descriptor) = hooks.watched() else { return Ok(()) };
+    poll.registry().register(&mut SourceFd(&descriptor), WATCHER, Interest::READABLE)
+}
+
+impl<H: Hooks> std::fmt::Debug for Reactor<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reactor").field("parts", &self.parts).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,168 @@
+//! Standard input and output as a transport: one thread reads lines, one writes messages. Nothing
+//! but messages goes to standard output; a slow reader stops our reading, not our memory.
+
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use parking_lot::{Condvar, Mutex};
+
+use super::mailbox::Mailbox;
+use crate::base::clock::Now;
+use crate::mcp::outlet::{Outlet, OutletLimits, Wake};
+use crate::pipeline::lines::LineRoad;
+use crate::pipeline::services::Services;
+use crate::proto::buffer::Buffer;
+use crate::proto::lines::{Line, LineDecoder};
+
+/// Bytes of one read.
+const READ_BYTES: usize = 64 * 1024;
+/// Messages that are written at once.
+const WRITE_BYTES: usize = 64 * 1024;
+/// Bytes of a reader's stack; schemas may recurse.
+const STACK: usize = 2 * 1024 * 1024;
+
+/// What the two threads tell each other by.
+#[derive(Debug, Default)]
+struct Signal {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Something waits to be written.
+    has_work: bool,
+    /// The writer cannot write any more.
+    is_broken: bool,
+}
+
+impl Signal {
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock());
+        self.changed.notify_all();
+    }
+}
+
+impl Wake for Signal {
+    fn wake(&self) {
+        self.set(|state| state.has_work = true);
+    }
+}
+
+/// The transport; see the module.
+#[derive(Debug)]
+pub struct Stdio {
+    road: Arc<LineRoad>,
+    writer: JoinHandle<()>,
+}
+
+impl Stdio {
+    /// Starts both threads. `mailbox` is told when the input has ended.
+    pub fn start(
+        services: &Arc<Services>,
+        limits: OutletLimits,
+        mailbox: Arc<Mailbox>,
+    ) -> io::Result<Self> {
+        let outlet = Arc::new(Outlet::new(limits));
+        let road = Arc::new(LineRoad::new(Arc::clone(services), Arc::clone(&outlet)));
+        let signal = Arc::new(Signal::default());
+        let reader: Arc<dyn Wake> = Arc::clone(&signal) as Arc<dyn Wake>;
+        // Nobody else knows of this outlet yet.
+        let ticket = outlet.attach(reader).map_err(|_| io::ErrorKind::AlreadyExists)?;
+        let writer = {
+            let (outlet, signal) = (Arc::clone(&outlet), Arc::clone(&signal));
+            Builder::new()
+                .name("stdio-out".into())
+                .spawn(move || write_all(&outlet, ticket, &signal))?
+        };
+        let (their_road, their_services) = (Arc::clone(&road), Arc::clone(services));
+        Builder::new().name("stdio-in".into()).stack_size(STACK).spawn(move || {
+            read_all(&their_road, &their_services, &outlet, &signal, limits.queued_bytes);
+            mailbox.input_ended();
+        })?;
+        Ok(Self { road, writer })
+    }
+
+    /// Ends the transport: what waits is written, then the writer ends.
+    pub fn end(self) {
+        self.road.close();
+        if self.writer.join().is_err() {
+            log::error!("the writer of standard output panicked");
+        }
+    }
+}
+
+fn read_all(
+    road: &LineRoad,
+    services: &Services,
+    outlet: &Outlet,
+    signal: &Signal,
+    most_waiting: usize,
+) {
+    let mut decoder = LineDecoder::new();
+    let mut input = Buffer::new();
+    let mut chunk = vec![0; READ_BYTES];
+    let mut stdin = io::stdin().lock();
+    loop {
+        let most = services.snapshot.load().message_bytes;
+        match decoder.decode(&mut input, most) {
+            Line::Message(line) => road.message(&line, Now::read()),
+            Line::TooLong { id } => road.too_long(id.as_deref(), Now::read()),
+            Line::NeedMore => match stdin.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => input.extend(chunk.get(..count).unwrap_or_default()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    log::error!("standard input cannot be read: {error}");
+                    break;
+                }
+            },
+        }
+        if !wait_for_room(outlet, signal, most_waiting) {
+            return;
+        }
+    }
+    let most = services.snapshot.load().message_bytes;
+    match decoder.finish(&mut input, most) {
+        Line::Message(line) => road.message(&line, Now::read()),
+        Line::TooLong { id } => road.too_long(id.as_deref(), Now::read()),
+        Line::NeedMore => {}
+    }
+}
+
+/// Waits while too much waits to be written; false if it never will be.
+fn wait_for_room(outlet: &Outlet, signal: &Signal, most: usize) -> bool {
+    let mut state = signal.state.lock();
+    while outlet.queued_bytes() > most && !state.is_broken {
+        signal.changed.wait(&mut state);
+    }
+    !state.is_broken
+}
+
+fn write_all(outlet: &Outlet, ticket: u64, signal: &Signal) {
+    let mut stdout = io::stdout().lock();
+    loop {
+        let taken = outlet.take(ticket, WRITE_BYTES);
+        signal.changed.notify_all();
+        let mut bytes = Vec::new();
+        for frame in &taken.frames {
+            bytes.extend_from_slice(&frame.json);
+            bytes.push(b'\n');
+        }
+        if let Err(error) = stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
+            log::info!("standard output is closed: {error}");
+            outlet.end();
+            signal.set(|state| state.is_broken = true);
+            return;
+        }
+        if taken.ended {
+            return;
+        }
+        let mut state = signal.state.lock();
+        while !taken.more && !state.has_work {
+            signal.changed.wait(&mut state);
+        }
+        state.has_work = false;
+    }
+}

@@ -1,0 +1,272 @@
+//! All that this server offers, made once per configuration: definitions already written as JSON,
+//! schemas already compiled, handlers at hand. It never changes; a reload makes another.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use super::provider::{PromptHandler, ResourceProvider, ToolHandler};
+use crate::guard::schema::{Schema, SchemaError, SchemaLimits};
+use crate::mcp::definitions::{Prompt, PromptArgument, Tool};
+use crate::mcp::methods::Permission;
+use crate::mcp::mirror::{BadAnnotation, MirroredParameter, mirrored_parameters};
+
+/// A tool that can be called.
+pub struct OfferedTool {
+    /// Its name.
+    pub name: String,
+    /// Its definition, as `tools/list` shows it.
+    pub json: Vec<u8>,
+    /// What it needs of the caller.
+    pub permission: Permission,
+    /// The schema of its arguments, unless checking is off.
+    pub input: Option<Schema>,
+    /// The schema of its structured results, unless there is none or checking is off.
+    pub output: Option<Schema>,
+    /// Parameters that are mirrored in headers.
+    pub mirrored: Vec<MirroredParameter>,
+    /// Who carries it out.
+    pub handler: Arc<dyn ToolHandler>,
+    /// True if it never blocks and may run where it was asked for.
+    pub is_quick: bool,
+}
+
+/// A prompt that can be had.
+pub struct OfferedPrompt {
+    /// Its name.
+    pub name: String,
+    /// Its definition, as `prompts/list` shows it.
+    pub json: Vec<u8>,
+    /// Its arguments.
+    pub arguments: Vec<PromptArgument>,
+    /// Who fills it.
+    pub handler: Arc<dyn PromptHandler>,
+}
+
+/// Why something cannot be offered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OfferError {
+    /// The name is taken.
+    DuplicateName(String),
+    /// The name is not 1 to 64 characters of `A-Z a-z 0-9 _ - .`
+    BadName(String),
+    /// The root of the input schema of this tool is not `"type": "object"`.
+    NoObject(String),
+    /// A schema of this tool is not valid.
+    Schema(String, SchemaError),
+    /// An `x-mcp-header` annotation of this tool is not valid.
+    Annotation(String, BadAnnotation),
+}
+
+impl fmt::Display for OfferError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DuplicateName(name) => write!(f, "{name}: the name is used twice"),
+            Self::BadName(name) => {
+                write!(f, "{name}: a name has 1 to 64 characters of A-Z a-z 0-9 _ - .")
+            }
+            Self::NoObject(name) => {
+                write!(f, "{name}: the input schema must have \"type\": \"object\" at its root")
+            }
+            Self::Schema(name, error) => write!(f, "{name}: {error}"),
+            Self::Annotation(name, error) => write!(f, "{name}: {}", error.0),
+        }
+    }
+}
+
+impl std::error::Error for OfferError {}
+
+/// Which results and arguments are checked against their schemas.
+#[derive(Clone, Copy, Debug)]
+pub struct Checking {
+    /// Arguments.
+    pub input: bool,
+    /// Structured results.
+    pub output: bool,
+}
+
+/// The catalogue; see the module.
+#[derive(Default)]
+pub struct Catalog {
+    tools: Vec<OfferedTool>,
+    tools_by_name: HashMap<String, usize>,
+    prompts: Vec<OfferedPrompt>,
+    prompts_by_name: HashMap<String, usize>,
+    providers: Vec<Arc<dyn ResourceProvider>>,
+}
+
+impl Catalog {
+    /// Offers a tool.
+    pub fn add_tool(
+        &mut self,
+        definition: &Tool,
+        handler: Arc<dyn ToolHandler>,
+        is_quick: bool,
+        checking: Checking,
+    ) -> Result<(), OfferError> {
+        let name = definition.name.clone();
+        check_name(&name, self.tools_by_name.contains_key(&name))?;
+        if definition.input_schema.get("type").and_then(|t| t.as_str()) != Some("object") {
+            return Err(OfferError::NoObject(name));
+        }
+        let compile = |schema: &serde_json::Value| {
+            Schema::compile(schema, &SchemaLimits::default())
+                .map_err(|error| OfferError::Schema(name.clone(), error))
+        };
+        // A schema must be valid even where it is not applied: clients read it.
+        let input = Some(compile(&definition.input_schema)?).filter(|_| checking.input);
+        let output = definition.output_schema.as_ref().map(compile).transpose()?;
+        let mirrored = mirrored_parameters(&definition.input_schema)
+            .map_err(|error| OfferError::Annotation(name.clone(), error))?;
+        self.tools_by_name.insert(name.clone(), self.tools.len());
+        self.tools.push(OfferedTool {
+            json: definition.to_json(),
+            permission: definition.permission,
+            input,
+            output: output.filter(|_| checking.output),
+            mirrored,
+            handler,
+            is_quick,
+            name,
+        });
+        Ok(())
+    }
+
+    /// Offers a prompt.
+    pub fn add_prompt(
+        &mut self,
+        definition: &Prompt,
+        handler: Arc<dyn PromptHandler>,
+    ) -> Result<(), OfferError> {
+        let name = definition.name.clone();
+        check_name(&name, self.prompts_by_name.contains_key(&name))?;
+        self.prompts_by_name.insert(name.clone(), self.prompts.len());
+        self.prompts.push(OfferedPrompt {
+            json: definition.to_json(),
+            arguments: definition.arguments.clone(),
+            handler,
+            name,
+        });
+        Ok(())
+    }
+
+    /// Offers a set of resources.
+    pub fn add_resources(&mut self, provider: Arc<dyn ResourceProvider>) {
+        self.providers.push(provider);
+    }
+
+    /// All tools, in the order they were offered.
+    pub fn tools(&self) -> &[OfferedTool] {
+        &self.tools
+    }
+
+    /// The tool of this name.
+    pub fn tool(&self, name: &str) -> Option<&OfferedTool> {
+        self.tools.get(*self.tools_by_name.get(name)?)
+    }
+
+    /// All prompts, in the order they were offered.
+    pub fn prompts(&self) -> &[OfferedPrompt] {
+        &self.prompts
+    }
+
+    /// The prompt of this name.
+    pub fn prompt(&self, name: &str) -> Option<&OfferedPrompt> {
+        self.prompts.get(*self.prompts_by_name.get(name)?)
+    }
+
+    /// All sets of resources, in the order they were offered.
+    pub fn providers(&self) -> &[Arc<dyn ResourceProvider>] {
+        &self.providers
+    }
+
+    /// The set that a resource of this URI is of.
+    pub fn provider_of(&self, uri: &str) -> Option<&Arc<dyn ResourceProvider>> {
+        self.providers.iter().find(|provider| provider.claims(uri))
+    }
+
+    /// True if both catalogues show the same tools.
+    pub fn has_same_tools(&self, other: &Self) -> bool {
+        let all = |catalog: &'_ Self| -> Vec<Vec<u8>> {
+            catalog.tools.iter().map(|tool| tool.json.clone()).collect()
+        };
+        all(self) == all(other)
+    }
+
+    /// True if both catalogues show the same prompts.
+    pub fn has_same_prompts(&self, other: &Self) -> bool {
+        let all = |catalog: &'_ Self| -> Vec<Vec<u8>> {
+            catalog.prompts.iter().map(|prompt| prompt.json.clone()).collect()
+        };
+        all(self) == all(other)
+    }
+}
+
+fn check_name(name: &str, is_taken: bool) -> Result<(), OfferError> {
+    let fits = (1..=64).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
+    match (fits, is_taken) {
+        (false, _) => Err(OfferError::BadName(name.to_owned())),
+        (true, true) => Err(OfferError::DuplicateName(name.to_owned())),
+        (true, false) => Ok(()),
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog")
+            .field("tools", &self.tools_by_name.len())
+            .field("prompts", &self.prompts_by_name.len())
+            .field("providers", &self.providers.len())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::context::Context;
+    use crate::backend::provider::{Arguments, Failure};
+    use crate::mcp::result::ToolResult;
+    use serde_json::json;
+
+    const CHECKING: Checking = Checking { input: true, output: true };
+
+    fn add(catalog: &mut Catalog, tool: &Tool) -> Result<(), OfferError> {
+        let handler =
+            |_: &Context, _: Arguments| -> Result<ToolResult, Failure> { Ok(ToolResult::text("")) };
+        catalog.add_tool(tool, Arc::new(handler), true, CHECKING)
+    }
+
+    #[test]
+    fn what_clients_could_not_use_is_not_offered() {
+        let mut catalog = Catalog::default();
+        add(&mut catalog, &Tool::new("a", "")).unwrap();
+        assert_eq!(
+            add(&mut catalog, &Tool::new("a", "")),
+            Err(OfferError::DuplicateName("a".into()))
+        );
+        for name in ["", "a b", "é", "a/b", &"x".repeat(65)] {
+            let error = add(&mut catalog, &Tool::new(name, "")).unwrap_err();
+            assert_eq!(error, OfferError::BadName(name.into()));
+        }
+        let with = |schema| Tool::new("b", "").input_schema(schema);
+        assert!(matches!(
+            add(&mut catalog, &with(json!({"type": "array"}))),
+            Err(OfferError::NoObject(_))
+        ));
+        assert!(matches!(
+            add(&mut catalog, &with(json!({"type": "object", "properties": 1}))),
+            Err(OfferError::Schema(..))
+        ));
+        assert!(matches!(
+            add(
+                &mut catalog,
+                &with(json!({"type": "object", "properties":
+                {"n": {"type": "number", "x-mcp-header": "N"}}}))
+            ),
+            Err(OfferError::Annotation(..))
+        ));
+        assert_eq!(catalog.tools().len(), 1);
+    }
+}

@@ -1,0 +1,81 @@
+//! Checks settings against one another; it must never let a contradiction pass as a default.
+
+use super::Configuration;
+use super::context::Context;
+use super::tls::TlsTable;
+use super::transports::is_loopback;
+use crate::connection::settings::HttpListener;
+
+/// What one table says that another one makes wrong.
+pub(super) fn check(
+    context: &Context<'_>,
+    settings: &Configuration,
+    tls: &TlsTable,
+    insecure_listeners: bool,
+) {
+    if !settings.stdio && settings.http.is_none() {
+        context.error_at(
+            "transports",
+            "there is no transport, so nobody could call",
+            "add [transports.stdio] or [transports.http]",
+        );
+    }
+    if let Some(listener) = &settings.http {
+        check_listener(context, settings, listener, insecure_listeners);
+    } else {
+        warn_of_idle_tables(context, settings, tls);
+    }
+    if tls.enabled && !tls.settings.verify_peer && !insecure_listeners {
+        context.error_at(
+            "tls.verify",
+            "\"verify_none\" would accept any client certificate",
+            "write verify = \"verify_peer\", or for tests development.insecure_listeners = true",
+        );
+    }
+}
+
+fn check_listener(
+    context: &Context<'_>,
+    settings: &Configuration,
+    listener: &HttpListener,
+    insecure_listeners: bool,
+) {
+    let mut beyond = listener.addresses.iter().filter(|address| !is_loopback(address.ip()));
+    let Some(address) = beyond.next() else { return };
+    let path = "transports.http.listen";
+    let switch = "or for tests development.insecure_listeners = true";
+    if listener.tls.is_none() && !insecure_listeners {
+        let what = format!("{address} is reached from other hosts, and TLS is off");
+        let remedy = format!("add [tls], or listen on 127.0.0.1, {switch}");
+        context.error_at(path, &what, &remedy);
+    }
+    if !settings.authentication.enabled && !insecure_listeners {
+        let what = format!("{address} is reached from other hosts, and authentication is off");
+        let remedy =
+            format!("write authentication.enabled = true, or listen on 127.0.0.1, {switch}");
+        context.error_at(path, &what, &remedy);
+    }
+    let only_loopback_names = listener
+        .surface
+        .allowed_hosts
+        .iter()
+        .all(|pattern| matches!(pattern.host.as_str(), "localhost" | "127.0.0.1" | "[::1]"));
+    if only_loopback_names {
+        context.warning_at(
+            path,
+            "other hosts are answered under no name yet",
+            "name this host in transports.http.allowed_hosts or public_url",
+        );
+    }
+}
+
+/// Warns of tables that guard a network where there is none.
+fn warn_of_idle_tables(context: &Context<'_>, settings: &Configuration, tls: &TlsTable) {
+    let idle = [("tls", tls.enabled), ("authentication", settings.authentication.enabled)];
+    for (table, enabled) in idle {
+        if enabled {
+            let what = "has no effect without a network transport";
+            context.warning_at(table, what, &format!("remove [{table}] or add [transports.http]"));
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Reads `[authentication]` and `[authorization]`; it must never show a key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use super::reader::Reader;
+use super::suggest::nearest;
+use super::time::parse_moment;
+use super::value::Value;
+use crate::base::secret::Secret;
+use crate::guard::settings::{
+    ApiKey, Authentication, AuthenticationMethod, Authorization, KeyCredential,
+};
+use crate::mcp::methods::Permission;
+
+/// The permissions by the names they have in a configuration.
+pub(super) const PERMISSIONS: [(&str, Permission); 4] = [
+    ("read", Permission::Read),
+    ("write", Permission::Write),
+    ("execute", Permission::Execute),
+    ("delete", Permission::Delete),
+];
+
+const SHORTEST_GOOD_KEY: usize = 16;
+const KEY_EXAMPLE: &str = "[{ key = { env = \"ERLMCP_API_KEY\" }, user = \"alice\" }]";
+
+/// Reads `[authorization]`.
+pub(super) fn authorization(reader: &mut Reader<'_>) -> Authorization {
+    let enabled = reader.boolean("enabled", true);
+    let roles = match reader.value("roles") {
+        Some(value) => roles(&value),
+        None => default_roles(),
+    };
+    let default_role = reader.value("default_role");
+    let default_name = default_role.as_ref().map(|value| role(value, &roles));
+    if default_role.is_none() && !roles.contains_key("guest") {
+        reader.context().error_at(
+            &reader.path_of("roles"),
+            "the default role \"guest\" is not among the roles",
+            "add it, or name another one: default_role = \"…\"",
+        );
+    }
+    let users = reader.value("user_roles");
+    let users = users.map(|value| value.entries("{ alice = [\"user\"] }")).unwrap_or_default();
+    let user_roles = users.into_iter().map(|(user, value)| {
+        let items = value.items("[\"user\"]");
+        (user, items.iter().filter_map(|item| role(item, &roles)).collect())
+    });
+    let user_roles = user_roles.collect();
+    let default_role = default_name.flatten().unwrap_or_else(|| "guest".to_owned());
+    Authorization { enabled, default_role, roles, user_roles }
+}
+
+fn default_roles() -> BTreeMap<String, BTreeSet<Permission>> {
+    use Permission::{Delete, Execute, Read, Write};
+    BTreeMap::from([
+        ("guest".to_owned(), BTreeSet::from([Read])),
+        ("user".to_owned(), BTreeSet::from([Read, Write])),
+        ("admin".to_owned(), BTreeSet::from([Read, Write, Execute, Delete])),
+    ])
+}
+
+fn roles(value: &Value<'_>) -> BTreeMap<String, BTreeSet<Permission>> {
+    let entries = value.entries("{ guest = [\"read\"] }").into_iter();
+    entries
+        .map(|(name, value)| {
+            let items = value.items("[\"read\"]");
+            (name, items.iter().filter_map(|item| item.choice(&PERMISSIONS)).collect())
+        })
+        .collect()
+}
+
+/// The name of a role that exists.
+fn role(value: &Value<'_>, roles: &BTreeMap<String, BTreeSet<Permission>>) -> Option<String> {
+    let name = value.string("a string")?;
+    if roles.contains_key(&name) {
+        return Some(name);
+    }
+    let known = || roles.keys().map(String::as_str);
+    let remedy = match nearest(&name, known()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if roles.is_empty() => "add it to authorization.roles".to_owned(),
+        None => format!("the roles are {}", known().collect::<Vec<_>>().join(", ")),
+    };
+    value.error(&format!("there is no role {}", value.shown(&name)), &remedy);
+    None
+}
+
+/// Reads `[authentication]`. `network` says whether anyone can come over a network, and
+/// `keys_may_follow` whether the first key is still to be made.
+pub(super) fn authentication(
+    reader: &mut Reader<'_>,
+    authorization: &Authorization,
+    network: bool,
+    keys_may_follow: bool,
+) -> Authentication {
+    let enabled = reader.boolean("enabled", network);
+    let methods = methods(reader, enabled);
+    let listed = reader.value("api_keys");
+    let none_written = listed.as_ref().is_none_or(is_empty);
+    let api_keys = match &listed {
+        Some(value) if value.value.is_table() => key_map(value),
+        _ => key_list(reader, authorization),
+    };
+    if enabled
+        && network
+        && none_written
+        && !keys_may_follow
+        && methods.contains(&AuthenticationMethod::ApiKey)
+    {
+        let place = if reader.is_present() { "authentication.api_keys" } else { "transports.http" };
+        let context = reader.context();
+        context.error(
+            context.offset_of(place),
+            &reader.path_of("api_keys"),
+            "there is no key, so nobody could call",
+            &format!("write for example api_keys = {KEY_EXAMPLE}"),
+        );
+    }
+    for unavailable in ["jwt", "oauth2", "mtls"] {
+        reader.refuse_unavailable(unavailable);
+    }
+    Authentication { enabled, methods, api_keys }
+}
+
+fn is_empty(value: &Value<'_>) -> bool {
+    let empty_array = value.value.as_array().is_some_and(|array| array.is_empty());
+    empty_array || value.value.as_table().is_some_and(|table| table.is_empty())
+}
+
+fn methods(reader: &mut Reader<'_>, enabled: bool) -> Vec<AuthenticationMethod> {
+    const METHODS: [(&str, AuthenticationMethod); 1] = [("api_key", AuthenticationMethod::ApiKey)];
+    let Some(value) = reader.value("methods") else {
+        return vec![AuthenticationMethod::ApiKey];
+    };
+    let items = value.items("[\"api_key\"]");
+    if items.is_empty() && enabled && value.value.is_array() {
+        let remedy = "write methods = [\"api_key\"], or enabled = false to let everyone in";
+        value.error("no method is allowed, so nobody could call", remedy);
+    }
+    let mut methods = Vec::new();
+    for item in &items {
+        if let Some(name) = item.value.as_str().filter(|n| ["jwt", "oauth2", "mtls"].contains(n)) {
+            item.refuse_unavailable(name);
+        } else if let Some(method) = item.choice(&METHODS) {
+            methods.push(method);
+        }
+    }
+    methods
+}
+
+fn key_list(reader: &mut Reader<'_>, authorization: &Authorization) -> Vec<ApiKey> {
+    let mut seen: Vec<Secret> = Vec::new();
+    reader.tables("api_keys", |reader| {
+        reader.keep_confidential();
+        let credential = credential(reader, &mut seen);
+        let user = reader.required("user", "\"alice\"").and_then(|value| user(&value));
+        let label = reader.string("label");
+        let roles = reader.items("roles", "[\"user\"]");
+        let roles = roles.iter().filter_map(|item| role(item, &authorization.roles)).collect();
+        let expires = reader.value("expires").and_then(|value| expires(&value));
+        Some(ApiKey { credential: credential?, user: user?, label, roles, expires })
+    })
+}
+
+/// The guide's form, in which the key itself is the name of an entry.
+fn key_map(value: &Value<'_>) -> Vec<ApiKey> {
+    let mut hidden = value.clone();
+    hidden.confidential = true;
+    let mut keys = Vec::new();
+    for (key, entry) in hidden.entries(KEY_EXAMPLE) {
+        let key = Secret::new(key);
+        if key.expose().starts_with('$') {
+            entry.error("a variable is not replaced here", &format!("write {KEY_EXAMPLE}"));
+            continue;
+        }
+        if key.expose().trim().is_empty() {
+            entry.error("a key is empty", "an empty key would let everyone in: remove it");
+            continue;
+        }
+        warn_of_weak_key(&entry, &key, true);
+        if let Some(user) = user(&entry) {
+            keys.push(ApiKey {
+                credential: KeyCredential::Plain(key),
+                user,
+                label: None,
+                roles: Vec::new(),
+                expires: None,
+            });
+        }
+    }
+    keys
+}
+
+fn credential(reader: &mut Reader<'_>, seen: &mut Vec<Secret>) -> Option<KeyCredential> {
+    let key = reader.value("key");
+    let hash = reader.value("hash");
+    match (key, hash) {
+        (Some(mut key), None) => {
+            key.confidential = true;
+            let (secret, literal) = key.secret()?;
+            if literal && secret.expose().contains("${") {
+                key.error("a variable is not replaced inside a key", "write { env = \"NAME\" }");
+                return None;
+            }
+            if seen.iter().any(|other| other.expose() == secret.expose()) {
+                key.error("this key stands here twice", "give each user a key of their own");
+                return None;
+            }
+            warn_of_weak_key(&key, &secret, literal);
+            seen.push(secret.clone());
+            Some(KeyCredential::Plain(secret))
+        }
+        (None, Some(hash)) => hashed(&hash),
+        (Some(key), Some(_)) => {
+            key.error("stands beside `hash`", "keep one of them");
+            None
+        }
+        (None, None) => {
+            reader.error("has neither `key` nor `hash`", "add key = { env = \"ERLMCP_API_KEY\" }");
+            None
+        }
+    }
+}
+
+fn warn_of_weak_key(value: &Value<'_>, key: &Secret, literal: bool) {
+    if literal {
+        let remedy = "use `hash`, { env = \"NAME\" } or { file = \"/path\" }";
+        value.warning("the key is stored in the clear in the configuration", remedy);
+    }
+    if key.expose().chars().count() < SHORTEST_GOOD_KEY {
+        let what = format!("the key is shorter than {SHORTEST_GOOD_KEY} characters");
+        value.warning(&what, "make one with: openssl rand -hex 32");
+    }
+}
+
+/// Reads `sha256:<hex salt>:<hex digest>`.
+fn hashed(value: &Value<'_>) -> Option<KeyCredential> {
+    let text = value.string("a string")?;
+    let parsed = || {
+        let (salt, digest) = text.strip_prefix("sha256:")?.split_once(':')?;
+        let salt = bytes_of_hex(salt).filter(|salt| (8..=64).contains(&salt.len()))?;
+        Some(KeyCredential::Sha256 { salt, digest: bytes_of_hex(digest)?.try_into().ok()? })
+    };
+    let credential = parsed();
+    if credential.is_none() {
+        value.error(
+            "is not sha256:<salt>:<digest> in hexadecimal",
+            "write 8 to 64 bytes of salt and the 32 bytes of SHA-256 over salt and key",
+        );
+    }
+    credential
+}
+
+fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
+    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
+    let byte = |pair: &[u32]| match pair {
+        [high, low] => u8::try_from(high * 16 + low).ok(),
+        _ => None,
+    };
+    digits.chunks(2).map(byte).collect()
+}
+
+fn user(value: &Value<'_>) -> Option<String> {
+    let name = value.string("a string")?;
+    if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
+        let remedy = "write 1 to 256 bytes without control characters, for example \"alice\"";
+        value.error("is no name of a user", remedy);
+        return None;
+    }
+    Some(name)
+}
+
+fn expires(value: &Value<'_>) -> Option<SystemTime> {
+    let text = match value.value {
+        toml::de::DeValue::Datetime(moment) => moment.to_string(),
+        _ => value.string("a date and time")?,
+    };
+    let moment = parse_moment(&text);
+    if moment.is_none() {
+        let what = format!("{} is no date and time with an offset (RFC 3339)", value.shown(&text));
+        value.error(&what, "write for example expires = \"2031-01-01T00:00:00Z\"");
+    }
+    moment
+}

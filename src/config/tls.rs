@@ -1,0 +1,146 @@
+//! Reads `[tls]`; it must never read a certificate or a key, only see whether they may be used.
+
+use std::path::Path;
+
+use super::reader::Reader;
+use super::sources::FileKind;
+use super::value::Value;
+use crate::connection::settings::{TlsIdentity, TlsSettings, TlsVersion};
+use crate::guard::settings::HostPattern;
+
+/// What `[tls]` says, whether or not a listener uses it.
+pub(super) struct TlsTable {
+    pub(super) present: bool,
+    pub(super) enabled: bool,
+    pub(super) settings: TlsSettings,
+}
+
+/// Reads `[tls]`.
+pub(super) fn read(reader: &mut Reader<'_>) -> TlsTable {
+    const VERIFY: [(&str, bool); 2] = [("verify_peer", true), ("verify_none", false)];
+    let present = reader.is_present();
+    let enabled = reader.boolean("enabled", present);
+    let identity = identity(reader, enabled);
+    let authorities = reader.value("cacertfile");
+    let client_authorities = authorities.as_ref().and_then(|value| {
+        let path = value.absolute_path("/etc/erlmcp/tls/ca.crt")?;
+        (!enabled || is_file(value, &path)).then_some(path)
+    });
+    let required = reader.boolean("fail_if_no_peer_cert", false);
+    if required && authorities.is_none() {
+        reader.context().error_at(
+            &reader.path_of("fail_if_no_peer_cert"),
+            "no client certificate can be verified without `cacertfile`",
+            "write for example cacertfile = \"/etc/erlmcp/tls/ca.crt\"",
+        );
+    }
+    let verify_peer = reader.choice("verify", &VERIFY, true);
+    if required && !verify_peer {
+        reader.context().error_at(
+            &reader.path_of("fail_if_no_peer_cert"),
+            "contradicts verify = \"verify_none\"",
+            "write verify = \"verify_peer\"",
+        );
+    }
+    TlsTable {
+        present,
+        enabled,
+        settings: TlsSettings {
+            identity,
+            versions: versions(reader),
+            verify_peer,
+            client_authorities,
+            client_certificate_required: required,
+            handshake_timeout: reader.milliseconds("handshake_timeout_ms", 100..=120_000, 10_000),
+        },
+    }
+}
+
+fn identity(reader: &mut Reader<'_>, enabled: bool) -> TlsIdentity {
+    let certificate = reader.value("certfile");
+    let key = reader.value("keyfile");
+    for (one, other) in [("certfile", "keyfile"), ("keyfile", "certfile")] {
+        if reader.has(one) && !reader.has(other) {
+            let what = format!("is of no use without `{other}`");
+            let remedy = format!("give both, or neither to have a certificate made; add {other}");
+            reader.context().error_at(&reader.path_of(one), &what, &remedy);
+        }
+    }
+    let names = reader.items("generated_names", "[\"mcp.example.com\"]");
+    if let (Some(first), Some(_)) = (names.first(), &certificate) {
+        first.warning("no certificate is made beside `certfile`", "remove generated_names");
+    }
+    let chain = certificate.and_then(|value| {
+        let path = value.absolute_path("/etc/erlmcp/tls/server.crt")?;
+        (!enabled || is_file(&value, &path)).then_some(path)
+    });
+    let private = key.and_then(|value| {
+        let path = value.absolute_path("/etc/erlmcp/tls/server.key")?;
+        (!enabled || is_secret_file(&value, &path)).then_some(path)
+    });
+    match (chain, private) {
+        (Some(certificate_chain), Some(private_key)) => {
+            TlsIdentity::Files { certificate_chain, private_key }
+        }
+        _ => TlsIdentity::Generated { extra_names: names.iter().filter_map(server_name).collect() },
+    }
+}
+
+fn server_name(value: &Value<'_>) -> Option<String> {
+    let text = value.string("a string")?;
+    let bare_v6 = text.parse::<std::net::Ipv6Addr>().is_ok();
+    match HostPattern::parse(&text) {
+        _ if bare_v6 => Some(text),
+        Ok(HostPattern { host, port: None }) => Some(host),
+        Ok(_) | Err(_) => {
+            let what = format!("{} is no host name or address", value.shown(&text));
+            value.error(&what, "write for example \"mcp.example.com\" or \"192.0.2.7\"");
+            None
+        }
+    }
+}
+
+fn versions(reader: &mut Reader<'_>) -> Vec<TlsVersion> {
+    const VERSIONS: [(&str, TlsVersion); 2] =
+        [("tlsv1.2", TlsVersion::V1_2), ("tlsv1.3", TlsVersion::V1_3)];
+    let all = || VERSIONS.map(|(_, version)| version).to_vec();
+    let Some(value) = reader.value("versions") else { return all() };
+    let items = value.items("[\"tlsv1.2\", \"tlsv1.3\"]");
+    let mut chosen: Vec<TlsVersion> = Vec::new();
+    for version in items.iter().filter_map(|item| item.choice(&VERSIONS)) {
+        if !chosen.contains(&version) {
+            chosen.push(version);
+        }
+    }
+    if items.is_empty() && value.value.is_array() {
+        value.error("no version is allowed", "write versions = [\"tlsv1.2\", \"tlsv1.3\"]");
+    }
+    chosen
+}
+
+fn is_file(value: &Value<'_>, path: &Path) -> bool {
+    let sources = value.context.sources;
+    if !sources.inspects_named_files() {
+        return true;
+    }
+    let what = match sources.facts(path) {
+        Ok(facts) if facts.kind == FileKind::Regular => return true,
+        Ok(_) => "is not a regular file".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let what = format!("{} {what}", path.display());
+    value.error(&what, "give the path of a PEM file that the user erlmcp runs as may read");
+    false
+}
+
+fn is_secret_file(value: &Value<'_>, path: &Path) -> bool {
+    if !is_file(value, path) {
+        return false;
+    }
+    let sources = value.context.sources;
+    match sources.facts(path) {
+        Ok(facts) => value.fit_for_secret(&path.display().to_string(), facts),
+        // Only a source that looks at no named file comes here without facts.
+        Err(_) => !sources.inspects_named_files(),
+    }
+}

@@ -1,0 +1,268 @@
+//! Reads `[transports.*]`: listeners, hosts and origins; it must never open a socket.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::reader::Reader;
+use super::tls::TlsTable;
+use super::value::Value;
+use crate::connection::settings::{HttpListener, TlsSettings};
+use crate::guard::settings::{HostPattern, HttpSurface, OriginPattern};
+
+const LISTEN_EXAMPLE: &str = "\"127.0.0.1:8443\"";
+const METHODS: [&str; 4] = ["POST", "GET", "DELETE", "OPTIONS"];
+const HEADERS: [&str; 2] = ["authorization", "content-type"];
+
+/// The transports that are switched on.
+pub(super) struct Transports {
+    pub(super) stdio: bool,
+    pub(super) http: Option<HttpListener>,
+}
+
+/// Reads `[transports]`.
+pub(super) fn read(reader: &mut Reader<'_>, tls: &TlsTable) -> Transports {
+    let stdio = reader.has("stdio");
+    reader.table("stdio", |_| ());
+    let network = reader.has("http");
+    let listener = reader.table("http", |reader| http(reader, tls));
+    reader.refuse_unavailable("tcp");
+    reader.refuse_unavailable("websocket");
+    Transports { stdio, http: network.then_some(listener) }
+}
+
+fn http(reader: &mut Reader<'_>, tls: &TlsTable) -> HttpListener {
+    let addresses = addresses(reader);
+    let path = endpoint_path(reader);
+    let tls = listener_tls(reader, tls);
+    let public_url = reader.value("public_url").and_then(|value| public_url(&value));
+    let public_host = public_url.as_ref().map(|(_, host)| host.clone());
+    let surface = surface(reader, &addresses, public_host);
+    HttpListener { addresses, path, tls, public_url: public_url.map(|(url, _)| url), surface }
+}
+
+fn addresses(reader: &mut Reader<'_>) -> Vec<SocketAddr> {
+    let default = || vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8443))];
+    let Some(value) = reader.value("listen") else { return default() };
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    let items = if value.value.is_array() { value.items("") } else { vec![value.clone()] };
+    if items.is_empty() {
+        let remedy = format!("write for example listen = {LISTEN_EXAMPLE}");
+        value.error("no address to listen on", &remedy);
+    }
+    for item in items {
+        let Some(address) = socket_address(&item) else { continue };
+        if let Some(other) = addresses.iter().find(|other| clash(**other, address)) {
+            let what = format!("{address} and {other} cannot both be listened on");
+            item.error(&what, "remove one of them or give it another port");
+            continue;
+        }
+        addresses.push(address);
+    }
+    addresses
+}
+
+fn socket_address(value: &Value<'_>) -> Option<SocketAddr> {
+    let wrong = || match value.value.is_table() {
+        true => value.error(
+            &format!("{} is not \"host:port\"", value.shown("")),
+            &format!("it should be like {LISTEN_EXAMPLE}"),
+        ),
+        false => value.expected("\"host:port\"", LISTEN_EXAMPLE),
+    };
+    if !value.value.is_str() && !value.value.is_table() {
+        wrong();
+        return None;
+    }
+    let text = value.string("\"host:port\"")?;
+    let Some((host, port)) = text.rsplit_once(':') else {
+        wrong();
+        return None;
+    };
+    if host.is_empty() {
+        let remedy = format!("write \"127.0.0.1:{port}\", or \"0.0.0.0:{port}\" for all");
+        value.error(&format!("{} names no host", value.shown(&text)), &remedy);
+        return None;
+    }
+    let address = match host.eq_ignore_ascii_case("localhost") {
+        true => format!("127.0.0.1:{port}").parse(),
+        false => text.parse(),
+    };
+    let looks_like_name = host.contains(|c: char| c.is_ascii_alphabetic()) && !host.contains(':');
+    match address {
+        Ok(address) => Some(address),
+        Err(_) if looks_like_name => {
+            let what = format!("{} is a name, and names are not looked up", value.shown(host));
+            value.error(&what, "write the address, for example \"192.0.2.7:8443\"");
+            None
+        }
+        Err(_) => {
+            wrong();
+            None
+        }
+    }
+}
+
+/// Whether the system lets only one of two addresses be listened on.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let (left, right) = (one.ip(), other.ip());
+    let covered = left == right
+        || (left.is_ipv4() == right.is_ipv4() && (left.is_unspecified() || right.is_unspecified()));
+    one.port() == other.port() && one.port() != 0 && covered
+}
+
+fn endpoint_path(reader: &mut Reader<'_>) -> String {
+    let default = || "/mcp".to_owned();
+    let Some(value) = reader.value("path") else { return default() };
+    let Some(path) = value.string("a string") else { return default() };
+    let segment = |segment: &str| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        !segment.is_empty() && segment.bytes().all(allowed) && segment != "." && segment != ".."
+    };
+    let reason = if !path.starts_with('/') {
+        "does not begin with `/`"
+    } else if path.ends_with('/') {
+        "ends in `/`"
+    } else if path.starts_with("/.well-known/") {
+        "is kept for metadata"
+    } else if !path.split('/').skip(1).all(segment) {
+        "has other than letters, digits and `-_.~` between its slashes"
+    } else {
+        return path;
+    };
+    value.error(&format!("{} {reason}", value.shown(&path)), "write for example path = \"/mcp\"");
+    default()
+}
+
+fn listener_tls(reader: &mut Reader<'_>, tls: &TlsTable) -> Option<TlsSettings> {
+    let wanted = reader.boolean("tls", tls.enabled);
+    if wanted && tls.present && !tls.enabled {
+        reader.context().error_at(
+            &reader.path_of("tls"),
+            "contradicts tls.enabled = false",
+            "remove one of them",
+        );
+    }
+    wanted.then(|| tls.settings.clone())
+}
+
+/// Reads an https URL without user, query and fragment, and its host.
+fn public_url(value: &Value<'_>) -> Option<(String, HostPattern)> {
+    let text = value.string("a string")?;
+    let example = "write for example public_url = \"https://mcp.example.com/mcp\"";
+    let https =
+        text.split_at_checked(8).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("https://"));
+    let Some((_, rest)) = https else {
+        value.error(&format!("{} is not an https URL", value.shown(&text)), example);
+        return None;
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let clean =
+        path.bytes().all(|byte| byte.is_ascii_graphic()) && !path.contains(['?', '#', '\\']);
+    match HostPattern::parse(authority) {
+        Ok(host) if clean => Some((text, host)),
+        _ => {
+            let what = format!("{} is more than a host, a port and a path", value.shown(&text));
+            value.error(&what, example);
+            None
+        }
+    }
+}
+
+fn surface(
+    reader: &mut Reader<'_>,
+    addresses: &[SocketAddr],
+    public_host: Option<HostPattern>,
+) -> HttpSurface {
+    let hosts = reader.items("allowed_hosts", "[\"mcp.example.com\"]");
+    let named = hosts.iter().filter_map(host_pattern);
+    let mut allowed_hosts: Vec<HostPattern> = Vec::new();
+    for host in own_hosts(addresses).into_iter().chain(public_host).chain(named) {
+        if !allowed_hosts.contains(&host) {
+            allowed_hosts.push(host);
+        }
+    }
+    let origins = reader.items("allowed_origins", "[\"https://app.example.com\"]");
+    HttpSurface {
+        allowed_hosts,
+        allowed_origins: origins.iter().filter_map(origin_pattern).collect(),
+        allowed_methods: methods(reader),
+        allowed_headers: headers(reader),
+        preflight_max_age: Duration::from_secs(reader.integer_in("max_age", 0..=86_400, 86_400)),
+    }
+}
+
+/// The names under which a listener is reached without any configuration. Names of the loopback
+/// interface are no danger: a page of a foreign site cannot be loaded under them.
+fn own_hosts(addresses: &[SocketAddr]) -> Vec<HostPattern> {
+    let any_port = |host: String| HostPattern { host, port: None };
+    let mut hosts = Vec::new();
+    for address in addresses {
+        let ip = address.ip();
+        if is_loopback(ip) || ip.is_unspecified() {
+            let names = ["localhost", "127.0.0.1", "[::1]"];
+            hosts.extend(names.map(|name| any_port(name.to_owned())));
+        }
+        if !ip.is_unspecified() {
+            hosts.push(any_port(match ip {
+                IpAddr::V4(ip) => ip.to_string(),
+                IpAddr::V6(ip) => format!("[{ip}]"),
+            }));
+        }
+    }
+    hosts
+}
+
+/// Whether only this host reaches an address.
+pub(super) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+fn host_pattern(value: &Value<'_>) -> Option<HostPattern> {
+    let text = value.string("a string")?;
+    HostPattern::parse(&text)
+        .map_err(|reason| {
+            let what = format!("{} {reason}", value.shown(&text));
+            value
+                .error(&what, "write a host as in \"mcp.example.com\" or \"mcp.example.com:8443\"");
+        })
+        .ok()
+}
+
+fn origin_pattern(value: &Value<'_>) -> Option<OriginPattern> {
+    let text = value.string("a string")?;
+    OriginPattern::parse(&text)
+        .map_err(|reason| {
+            let remedy = "name the pages' origins, as in \"https://app.example.com\" or \
+                          \"https://*.example.com\"";
+            value.error(&format!("{} {reason}", value.shown(&text)), remedy);
+        })
+        .ok()
+}
+
+fn methods(reader: &mut Reader<'_>) -> Vec<String> {
+    let Some(value) = reader.value("allowed_methods") else {
+        return METHODS.map(str::to_owned).to_vec();
+    };
+    let choices = METHODS.map(|method| (method, method));
+    let items = value.items("[\"POST\", \"GET\", \"OPTIONS\"]");
+    items.iter().filter_map(|item| item.choice(&choices)).map(str::to_owned).collect()
+}
+
+fn headers(reader: &mut Reader<'_>) -> Vec<String> {
+    let Some(value) = reader.value("allowed_headers") else {
+        return HEADERS.map(str::to_owned).to_vec();
+    };
+    let items = value.items("[\"authorization\", \"content-type\"]");
+    items.iter().filter_map(header_name).collect()
+}
+
+fn header_name(value: &Value<'_>) -> Option<String> {
+    let text = value.string("a string")?;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte);
+    if text.is_empty() || !text.bytes().all(allowed) {
+        let what = format!("{} is no header name", value.shown(&text));
+        value.error(&what, "name each header, for example \"x-request-id\"");
+        return None;
+    }
+    Some(text.to_ascii_lowercase())
+}

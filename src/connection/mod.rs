@@ -1,0 +1,10 @@
+//! One client's socket: its bytes, its state, its deadlines. A connection is run by one thread at a
+//! time, one bounded step after another, and never waits for its peer.
+
+pub mod caps;
+pub mod conn;
+pub mod phase;
+pub mod scratch;
+pub mod settings;
+pub mod slot;
+pub mod wire;

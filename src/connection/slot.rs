@@ -1,0 +1,191 @@
+//! The place of a connection in the table: who may run it, and when it wants to be run. It is the
+//! one thing of a connection that other threads touch.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use super::conn::{Conn, Rest, Surroundings};
+use super::scratch::Scratch;
+use crate::base::clock::Now;
+use crate::mcp::outlet::Wake;
+use crate::pipeline::services::{Expire, Timer};
+
+/// Nobody runs it and nothing has happened.
+const IDLE: u8 = 0;
+/// It waits in a queue.
+const QUEUED: u8 = 1;
+/// A thread runs it.
+const RUNNING: u8 = 2;
+/// A thread runs it, and something happened meanwhile.
+const AGAIN: u8 = 3;
+/// It is closed.
+const DEAD: u8 = 4;
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+/// Takes a connection that has something to do to a thread that will run it.
+pub trait Ready: Send + Sync {
+    /// Takes it. Never waits: each connection is in the queue at most once.
+    fn push(&self, slot: Arc<Slot>);
+}
+
+/// A connection's place; see the module.
+pub struct Slot {
+    this: Weak<Slot>,
+    run_state: AtomicU8,
+    hung_up: AtomicBool,
+    deadline: AtomicU64,
+    armed: AtomicU64,
+    /// `None` once it is closed: its descriptor and its memory are given back at once.
+    conn: Mutex<Option<Conn>>,
+    ready: Arc<dyn Ready>,
+    around: Arc<Surroundings>,
+}
+
+impl Slot {
+    /// A place for `conn`.
+    pub fn new(conn: Conn, ready: Arc<dyn Ready>, around: Arc<Surroundings>) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            this: Weak::clone(this),
+            run_state: AtomicU8::new(IDLE),
+            hung_up: AtomicBool::new(false),
+            deadline: AtomicU64::new(NEVER),
+            armed: AtomicU64::new(NEVER),
+            conn: Mutex::new(Some(conn)),
+            ready,
+            around,
+        })
+    }
+
+    /// Notes that the peer has closed its side or the connection broke.
+    pub fn hang_up(&self) {
+        self.hung_up.store(true, Ordering::Release);
+    }
+
+    /// Notes that something happened. True if the caller must see to it that it is run.
+    pub fn notify(&self) -> bool {
+        let mut state = self.run_state.load(Ordering::Acquire);
+        loop {
+            let next = match state {
+                IDLE => QUEUED,
+                RUNNING => AGAIN,
+                _ => return false,
+            };
+            match self.run_state.compare_exchange_weak(
+                state,
+                next,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return state == IDLE,
+                Err(other) => state = other,
+            }
+        }
+    }
+
+    /// True once it is closed.
+    pub fn is_dead(&self) -> bool {
+        self.run_state.load(Ordering::Acquire) == DEAD
+    }
+
+    /// Runs the connection until nothing is left to do, or for its fair share.
+    pub fn run(self: &Arc<Self>, scratch: &mut Scratch) {
+        self.run_state.store(RUNNING, Ordering::Release);
+        let reader: Arc<dyn Wake> = Arc::clone(self) as Arc<dyn Wake>;
+        let Some(rest) = self.step(scratch, &reader) else {
+            self.run_state.store(DEAD, Ordering::Release);
+            return;
+        };
+        self.set_deadline(rest.deadline);
+        let again = rest.wants_more
+            || self
+                .run_state
+                .compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire)
+                .is_err();
+        if again {
+            // Others have their turn first.
+            self.run_state.store(QUEUED, Ordering::Release);
+            self.ready.push(Arc::clone(self));
+        }
+    }
+
+    /// Runs one step; `None` if the connection is closed.
+    fn step(&self, scratch: &mut Scratch, reader: &Arc<dyn Wake>) -> Option<Rest> {
+        let mut place = self.conn.lock();
+        let conn = place.as_mut()?;
+        let hung_up = self.hung_up.load(Ordering::Acquire);
+        let step = || conn.step(&self.around, scratch, reader, hung_up);
+        // A panic is the end of one connection and of nothing else.
+        let rest = catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
+            log::error!("a step of a connection panicked; the connection was closed");
+            None
+        });
+        if rest.is_none() {
+            *place = None;
+        }
+        rest
+    }
+
+    /// Closes the connection, whatever it does: the server is going down.
+    pub fn shut(&self) {
+        *self.conn.lock() = None;
+        self.run_state.store(DEAD, Ordering::Release);
+    }
+
+    /// Closes the connection if it is between two requests.
+    pub fn shut_if_idle(&self) {
+        if let Some(mut conn) = self.conn.try_lock()
+            && conn.as_ref().is_some_and(Conn::is_idle)
+        {
+            *conn = None;
+            self.run_state.store(DEAD, Ordering::Release);
+        }
+    }
+
+    fn set_deadline(&self, deadline: Option<Now>) {
+        let at = deadline.map_or(NEVER, Now::micros);
+        self.deadline.store(at, Ordering::SeqCst);
+        if at < self.armed.load(Ordering::SeqCst) {
+            self.arm(at);
+        }
+    }
+
+    fn arm(&self, at: u64) {
+        self.armed.store(at, Ordering::SeqCst);
+        let timer: &dyn Timer = &*self.around.services.timer;
+        timer.arm(Now::from_micros(at), Weak::clone(&self.this) as Weak<dyn Expire>);
+    }
+}
+
+impl Wake for Slot {
+    fn wake(&self) {
+        if self.notify()
+            && let Some(this) = self.this.upgrade()
+        {
+            self.ready.push(this);
+        }
+    }
+}
+
+impl Expire for Slot {
+    /// The time it was armed for has come; its deadline may have moved on since.
+    fn expire(&self, now: Now) {
+        self.armed.store(NEVER, Ordering::SeqCst);
+        let deadline = self.deadline.load(Ordering::SeqCst);
+        if deadline <= now.micros() {
+            self.wake();
+        } else if deadline != NEVER && !self.is_dead() {
+            self.arm(deadline);
+        }
+    }
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("run_state", &self.run_state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,46 @@
+//! What the protocol core is told: the server's name and the bounds of sessions and calls.
+
+use std::time::Duration;
+
+/// How the server presents itself.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// The name sent to clients; default `erlmcp`.
+    pub name: String,
+    /// A name for people; default none.
+    pub title: Option<String>,
+    /// The version sent to clients; default that of this program.
+    pub version: String,
+    /// What a client's model is told about the server; default nothing.
+    pub instructions: Option<String>,
+    /// Items in one page of a list; default 100.
+    pub page_size: usize,
+}
+
+/// The bounds of sessions of clients that use them.
+#[derive(Clone, Debug)]
+pub struct SessionSettings {
+    /// Sessions open at once; default 10 000.
+    pub max_sessions: usize,
+    /// Sessions of one user open at once; default 1000.
+    pub max_sessions_per_user: usize,
+    /// Time without a request after which a session ends; default 30 minutes.
+    pub idle: Duration,
+    /// Time after which a session ends in any case; default 24 hours.
+    pub lifetime: Duration,
+    /// Bytes of sent events kept per stream for a client that comes back; default 256 KiB.
+    pub replay_bytes: usize,
+    /// Subscriptions of one user; default 100.
+    pub subscriptions_per_user: usize,
+}
+
+/// The bounds of calls that wait for their answer.
+#[derive(Clone, Debug)]
+pub struct CallSettings {
+    /// Calls waiting at once; default 1024.
+    pub max_calls: usize,
+    /// Calls of one user waiting at once; default 64.
+    pub max_calls_per_user: usize,
+    /// Time after which a call is given up; default 5 minutes.
+    pub timeout: Duration,
+}

@@ -1,0 +1,130 @@
+//! What a connection is given to send: a whole reply, or a stream to read from. Nothing here knows
+//! how bytes are written.
+
+use std::sync::Arc;
+
+use crate::base::cancel::{Cancellation, Cause};
+use crate::guard::gate::Accepts;
+use crate::guard::refusal::{Refusal, whole_seconds};
+use crate::mcp::era::Era;
+use crate::mcp::outlet::{Outlet, Taken};
+use crate::mcp::subscriptions::Listener;
+use crate::proto::http1::response::HeaderBlock;
+use crate::proto::jsonrpc::{Id, write_error};
+
+/// The body of a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// One JSON-RPC message.
+    Json(Vec<u8>),
+    /// One JSON-RPC message as an event stream of one event, for clients that take nothing else.
+    Event(Vec<u8>),
+}
+
+/// A whole HTTP response.
+#[derive(Debug)]
+pub struct Reply {
+    /// Status code.
+    pub status: u16,
+    /// Headers beside those that every response has.
+    pub headers: Vec<(&'static str, String)>,
+    /// Body.
+    pub body: Body,
+    /// What a browser is told.
+    pub cors: Option<HeaderBlock>,
+    /// The connection cannot go on after it.
+    pub close: bool,
+}
+
+impl Reply {
+    /// A reply without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Body::Empty, cors: None, close: false }
+    }
+
+    /// A JSON reply.
+    pub fn json(status: u16, json: Vec<u8>) -> Self {
+        Self { body: Body::Json(json), ..Self::empty(status) }
+    }
+
+    /// The reply of a refusal, with the headers that go with it.
+    pub fn refusal(refusal: &Refusal, id: Option<&Id>, era: Era) -> Self {
+        let error = refusal.error();
+        let mut json = Vec::new();
+        write_error(&mut json, id, error.code, &error.message, error.data.as_ref());
+        let mut reply = Self::json(refusal.status(era), json);
+        match refusal {
+            Refusal::NoCredentials => {
+                reply.headers.push(("WWW-Authenticate", "Bearer realm=\"erlmcp\"".into()));
+            }
+            Refusal::BadCredentials => {
+                let challenge = "Bearer realm=\"erlmcp\", error=\"invalid_token\"";
+                reply.headers.push(("WWW-Authenticate", challenge.into()));
+            }
+            Refusal::MethodNotAllowed(methods) => {
+                reply.headers.push(("Allow", (*methods).into()));
+            }
+            _ => {}
+        }
+        if let Some(wait) = refusal.retry_after() {
+            reply.headers.push(("Retry-After", whole_seconds(wait).to_string()));
+        }
+        reply
+    }
+}
+
+/// What a request is answered with.
+#[derive(Debug)]
+pub enum Answer {
+    /// At once.
+    Reply(Reply),
+    /// By what comes out of an outlet.
+    Stream(Box<Streamed>),
+}
+
+/// A stream that a connection reads. Dropping it means that the client has left.
+#[derive(Debug)]
+pub struct Streamed {
+    /// The stream.
+    pub outlet: Arc<Outlet>,
+    /// The right to read it.
+    pub ticket: u64,
+    /// Its number in the session, if its events can be resumed.
+    pub number: Option<u64>,
+    /// Begins with an empty event that carries an id.
+    pub is_primed: bool,
+    /// The forms of answer that the client takes; a lone answer may be sent as JSON.
+    pub accepts: Accepts,
+    /// What a browser is told.
+    pub cors: Option<HeaderBlock>,
+    /// What the leaving of the client cancels (modern era).
+    pub cancellation: Option<Arc<Cancellation>>,
+    /// The subscription that lives as long as the stream (modern era).
+    pub listener: Option<Arc<Listener>>,
+}
+
+impl Streamed {
+    /// Takes what waits, up to about `bytes`.
+    pub fn take(&self, bytes: usize) -> Taken {
+        self.outlet.take(self.ticket, bytes)
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        self.outlet.detach(self.ticket);
+        if let Some(cancellation) = &self.cancellation {
+            cancellation.cancel(Cause::Client);
+        }
+    }
+}
+
+/// The error response of a refusal, for transports without statuses.
+pub fn refusal_line(refusal: &Refusal, id: Option<&Id>) -> Vec<u8> {
+    let error = refusal.error();
+    let mut json = Vec::new();
+    write_error(&mut json, id, error.code, &error.message, error.data.as_ref());
+    json
+}

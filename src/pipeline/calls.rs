@@ -1,0 +1,89 @@
+//! How many calls wait, of everybody and of each. A permit counts until it is dropped.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::snapshot::CallLimits;
+use crate::mcp::subscriptions::Place;
+
+/// The count; see the module.
+#[derive(Debug, Default)]
+pub struct Calls {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    all: usize,
+    by_principal: HashMap<String, usize>,
+}
+
+/// One call that is counted.
+#[derive(Debug)]
+pub struct Permit {
+    calls: Arc<Calls>,
+    principal: String,
+}
+
+impl Calls {
+    /// Counts one more, unless a bound is reached.
+    pub fn admit(self: &Arc<Self>, principal: &str, limits: &CallLimits) -> Option<Permit> {
+        let mut state = self.state.lock();
+        if state.all >= limits.calls {
+            return None;
+        }
+        let own = state.by_principal.entry(principal.to_owned()).or_default();
+        if *own >= limits.calls_per_principal {
+            return None;
+        }
+        *own += 1;
+        state.all += 1;
+        Some(Permit { calls: Arc::clone(self), principal: principal.to_owned() })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.state.lock().all
+    }
+}
+
+impl Place for Permit {}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let mut state = self.calls.state.lock();
+        state.all = state.all.saturating_sub(1);
+        if let Some(own) = state.by_principal.get_mut(&self.principal) {
+            *own -= 1;
+            if *own == 0 {
+                state.by_principal.remove(&self.principal);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn both_bounds_hold_and_places_come_back() {
+        let limits = CallLimits {
+            calls: 3,
+            calls_per_principal: 2,
+            timeout: Duration::ZERO,
+            subscriptions: 0,
+        };
+        let calls = Arc::new(Calls::default());
+        let first = calls.admit("a", &limits).unwrap();
+        let _second = calls.admit("a", &limits).unwrap();
+        assert!(calls.admit("a", &limits).is_none(), "two of one");
+        let _third = calls.admit("b", &limits).unwrap();
+        assert!(calls.admit("b", &limits).is_none(), "three of all");
+        drop(first);
+        assert!(calls.admit("b", &limits).is_some());
+    }
+}

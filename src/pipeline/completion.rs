@@ -1,0 +1,85 @@
+//! `completion/complete` and `prompts/get`: what is proposed for an argument, and what it fills.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::dispatch::Work;
+use super::pending::Outcome;
+use super::snapshot::Snapshot;
+use super::tools::writer;
+use crate::backend::context::Context;
+use crate::backend::provider::Arguments;
+use crate::guard::refusal::Refusal;
+use crate::guard::validate::Call;
+use crate::mcp::errors::RpcError;
+
+/// Most values of one answer (MCP, completion).
+const MOST_VALUES: usize = 100;
+
+/// `completion/complete`.
+pub fn complete(snapshot: &Arc<Snapshot>, call: &Call) -> Result<Work, Refusal> {
+    let text = |object: &str, key: &str| {
+        let value = call.params().get(object).and_then(|object| object.get(key));
+        value.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let (name, prefix) = (text("argument", "name"), text("argument", "value"));
+    let version = call.version();
+    if text("ref", "type") == "ref/prompt" {
+        let prompt_name = text("ref", "name");
+        let prompt = snapshot
+            .catalog
+            .prompt(&prompt_name)
+            .ok_or_else(|| Refusal::NotFound(RpcError::unknown_prompt(&prompt_name)))?;
+        let values = prompt.handler.complete(&name, &prefix);
+        return Ok(Work::now(Outcome::Result(written(snapshot, version, &values))));
+    }
+    let template = text("ref", "uri");
+    let is_known = |provider: &Arc<dyn crate::backend::provider::ResourceProvider>| {
+        provider.templates().iter().any(|known| known.uri == template) || provider.claims(&template)
+    };
+    let Some(provider) = snapshot.catalog.providers().iter().find(|p| is_known(p)).cloned() else {
+        return Err(Refusal::NotFound(RpcError::unknown_resource(&template, version)));
+    };
+    let snapshot = Arc::clone(snapshot);
+    Ok(Work::Blocking(Box::new(move |_: &Context| {
+        let values = provider.complete(&template, &name, &prefix);
+        Outcome::Result(written(&snapshot, version, &values))
+    })))
+}
+
+fn written(snapshot: &Snapshot, version: crate::mcp::era::Version, values: &[String]) -> Vec<u8> {
+    let shown = values.get(..values.len().min(MOST_VALUES)).unwrap_or_default();
+    writer(snapshot, version).completion(shown, values.len())
+}
+
+/// `prompts/get`.
+pub fn prompt(snapshot: &Arc<Snapshot>, call: &mut Call) -> Result<Work, Refusal> {
+    let mut params = call.take_params();
+    let name = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let arguments = match params.remove("arguments") {
+        Some(Value::Object(arguments)) => arguments,
+        _ => Arguments::new(),
+    };
+    let prompt = snapshot
+        .catalog
+        .prompt(&name)
+        .ok_or_else(|| Refusal::NotFound(RpcError::unknown_prompt(&name)))?;
+    let wrong = |what: String| Refusal::Invalid(200, RpcError::invalid_params(what));
+    if let Some(missing) =
+        prompt.arguments.iter().find(|a| a.required && !arguments.contains_key(&a.name))
+    {
+        return Err(wrong(format!("The argument `{}` is required", missing.name)));
+    }
+    if arguments.keys().any(|key| prompt.arguments.iter().all(|a| a.name != *key)) {
+        return Err(wrong("The prompt has no argument of this name".to_owned()));
+    }
+    let handler = Arc::clone(&prompt.handler);
+    let (version, snapshot) = (call.version(), Arc::clone(snapshot));
+    Ok(Work::Quick(Box::new(move |context: &Context| match handler.fill(context, arguments) {
+        Ok(filled) => Outcome::Result(
+            writer(&snapshot, version).prompt(filled.description.as_deref(), &filled.messages),
+        ),
+        Err(failure) => Outcome::Error(RpcError::internal(failure.public)),
+    })))
+}

@@ -1,0 +1,213 @@
+//! From a granted call to the work that answers it. It takes a `Grant` and nothing else, and only
+//! the policy makes one.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::pending::Outcome;
+use super::services::Services;
+use super::snapshot::Snapshot;
+use super::tools::{HeaderOf, writer};
+use super::{completion, lists, tools};
+use crate::backend::context::Context;
+use crate::backend::provider::ReadError;
+use crate::guard::authz::{Grant, Target};
+use crate::guard::refusal::Refusal;
+use crate::guard::validate::Call;
+use crate::mcp::era::{Era, Version};
+use crate::mcp::errors::RpcError;
+use crate::mcp::meta::LogLevel;
+use crate::mcp::methods::{Method, Permission};
+use crate::mcp::subscriptions::Filter;
+use crate::proto::json::write_string;
+use crate::proto::object::Object;
+
+/// What runs to answer a call.
+pub type Run = Box<dyn FnOnce(&Context) -> Outcome + Send>;
+
+/// How a call is answered.
+pub enum Work {
+    /// Never blocks: may run where the request was read.
+    Quick(Run),
+    /// May block: runs on a handler thread.
+    Blocking(Run),
+    /// By a stream of changes that stays open.
+    Listen(Filter),
+    /// By opening a session (legacy).
+    Initialize,
+}
+
+impl Work {
+    /// Work that is done.
+    pub fn now(outcome: Outcome) -> Self {
+        Self::Quick(Box::new(|_: &Context| outcome))
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quick(_) => "Quick",
+            Self::Blocking(_) => "Blocking",
+            Self::Listen(_) => "Listen",
+            Self::Initialize => "Initialize",
+        })
+    }
+}
+
+/// What the policy must know of the thing that a call names.
+pub fn target_of(snapshot: &Snapshot, call: &Call) -> Target {
+    let exists = |exists: bool| {
+        if exists { Target::Needs(Permission::Read) } else { Target::Absent }
+    };
+    let name = call.target().unwrap_or_default();
+    match call.method() {
+        Method::ToolsCall => snapshot
+            .catalog
+            .tool(name)
+            .map_or(Target::Absent, |tool| Target::Needs(tool.permission)),
+        Method::PromptsGet => exists(snapshot.catalog.prompt(name).is_some()),
+        Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
+            exists(snapshot.catalog.provider_of(name).is_some())
+        }
+        _ => Target::Nothing,
+    }
+}
+
+/// Prepares the work of a granted call.
+pub fn dispatch(
+    services: &Arc<Services>,
+    snapshot: &Arc<Snapshot>,
+    grant: Grant,
+    header: Option<HeaderOf<'_>>,
+) -> Result<Work, Refusal> {
+    let mut call = grant.into_call();
+    let version = call.version();
+    match call.method() {
+        Method::Initialize => Ok(Work::Initialize),
+        Method::Discover => Ok(done(discover(snapshot, version))),
+        Method::Ping => Ok(done(empty(snapshot, version))),
+        Method::SetLevel => set_level(snapshot, &call),
+        Method::ToolsList => lists::tools(services, snapshot, &call),
+        Method::ToolsCall => tools::call(snapshot, &mut call, header),
+        Method::ResourcesList => lists::resources(services, snapshot, &call),
+        Method::TemplatesList => lists::templates(services, snapshot, &call),
+        Method::ResourcesRead => read(snapshot, &call),
+        Method::Subscribe => subscribe(snapshot, &call, true),
+        Method::Unsubscribe => subscribe(snapshot, &call, false),
+        Method::Listen => Ok(Work::Listen(listen_filter(snapshot, &call))),
+        Method::PromptsList => lists::prompts(services, snapshot, &call),
+        Method::PromptsGet => completion::prompt(snapshot, &mut call),
+        Method::Complete => completion::complete(snapshot, &call),
+    }
+}
+
+fn done(json: Vec<u8>) -> Work {
+    Work::now(Outcome::Result(json))
+}
+
+fn empty(snapshot: &Snapshot, version: Version) -> Vec<u8> {
+    writer(snapshot, version).object(|_| {})
+}
+
+/// What the server can do, told in the words of `version`.
+fn write_capabilities(snapshot: &Snapshot, version: Version, object: &mut Object<'_>) {
+    let mut capabilities = Object::open(object.member("capabilities"));
+    let catalog = &snapshot.catalog;
+    if version.era() == Era::Legacy || !catalog.tools().is_empty() {
+        capabilities.raw("logging", b"{}");
+    }
+    if !catalog.tools().is_empty() {
+        capabilities.raw("tools", br#"{"listChanged":true}"#);
+    }
+    if !catalog.providers().is_empty() {
+        capabilities.raw("resources", br#"{"subscribe":true,"listChanged":true}"#);
+    }
+    if !catalog.prompts().is_empty() {
+        capabilities.raw("prompts", br#"{"listChanged":true}"#);
+    }
+    let can_complete = !catalog.prompts().is_empty() || !catalog.providers().is_empty();
+    if version.has_completions_capability() && can_complete {
+        capabilities.raw("completions", b"{}");
+    }
+    capabilities.close();
+}
+
+/// The result of `initialize`.
+pub fn initialized(snapshot: &Snapshot, version: Version) -> Vec<u8> {
+    writer(snapshot, version).object(|object| {
+        object.text("protocolVersion", version.name());
+        write_capabilities(snapshot, version, object);
+        object.raw("serverInfo", &snapshot.identity.info);
+        object.optional_text("instructions", snapshot.identity.instructions.as_deref());
+    })
+}
+
+fn discover(snapshot: &Snapshot, version: Version) -> Vec<u8> {
+    writer(snapshot, version).cacheable(|object| {
+        object.array("supportedVersions", Version::modern(), |out, version| {
+            write_string(out, version.name());
+        });
+        write_capabilities(snapshot, version, object);
+        object.optional_text("instructions", snapshot.identity.instructions.as_deref());
+    })
+}
+
+fn set_level(snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
+    let level = call.params().get("level").and_then(Value::as_str).and_then(LogLevel::from_name);
+    if let (Some(level), Some(session)) = (level, call.session()) {
+        session.set_log_level(level);
+    }
+    Ok(done(empty(snapshot, call.version())))
+}
+
+fn read(snapshot: &Arc<Snapshot>, call: &Call) -> Result<Work, Refusal> {
+    let uri = call.target().unwrap_or_default().to_owned();
+    let version = call.version();
+    let absent = || RpcError::unknown_resource(&uri, version);
+    let provider = snapshot.catalog.provider_of(&uri);
+    let provider = Arc::clone(provider.ok_or_else(|| Refusal::NotFound(absent()))?);
+    let snapshot = Arc::clone(snapshot);
+    Ok(Work::Blocking(Box::new(move |context: &Context| match provider.read(context, &uri) {
+        Ok(contents) => Outcome::Result(writer(&snapshot, version).resource(&contents)),
+        Err(ReadError::NotFound) => Outcome::Error(RpcError::unknown_resource(&uri, version)),
+        Err(ReadError::Failed(public)) => Outcome::Error(RpcError::internal(public)),
+    })))
+}
+
+fn subscribe(snapshot: &Snapshot, call: &Call, wanted: bool) -> Result<Work, Refusal> {
+    if let (Some(uri), Some(session)) = (call.target(), call.session()) {
+        let mut filter = session.listener.filter.lock();
+        if !wanted {
+            filter.uris.remove(uri);
+        } else if filter.uris.len() < snapshot.calls.subscriptions {
+            filter.uris.insert(uri.to_owned());
+        } else if !filter.uris.contains(uri) {
+            return Err(Refusal::Overloaded("Too many subscriptions"));
+        }
+    }
+    Ok(done(empty(snapshot, call.version())))
+}
+
+/// The part of the wishes that can be honoured.
+fn listen_filter(snapshot: &Snapshot, call: &Call) -> Filter {
+    let wishes = call.params().get("notifications");
+    let wish = |key: &str| wishes.and_then(|w| w.get(key)).and_then(Value::as_bool) == Some(true);
+    let uris = wishes.and_then(|w| w.get("resourceSubscriptions")).and_then(Value::as_array);
+    let has_resources = !snapshot.catalog.providers().is_empty();
+    Filter {
+        tools: wish("toolsListChanged") && !snapshot.catalog.tools().is_empty(),
+        prompts: wish("promptsListChanged") && !snapshot.catalog.prompts().is_empty(),
+        resources: wish("resourcesListChanged") && has_resources,
+        uris: uris
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .filter(|uri| snapshot.catalog.provider_of(uri).is_some())
+            .take(snapshot.calls.subscriptions)
+            .map(str::to_owned)
+            .collect(),
+    }
+}

@@ -1,0 +1,251 @@
+//! The road of a message over a byte stream with one message a line: stdio now. One connection, one
+//! outlet, many requests at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::answer::refusal_line;
+use super::dispatch::{Run, Work, dispatch, initialized, target_of};
+use super::exchange::{Ending, Exchange, Transport};
+use super::pending::{Destination, Outcome};
+use super::road::CallParts;
+use super::services::Services;
+use super::snapshot::Snapshot;
+use super::streams::{Waiting, run_guarded};
+use crate::backend::context::Context;
+use crate::base::cancel::Cancellation;
+use crate::base::clock::Now;
+use crate::guard::authn::authenticate_local;
+use crate::guard::gate::admit_local;
+use crate::guard::rate::Metered;
+use crate::guard::refusal::Refusal;
+use crate::guard::validate::{Incoming, Notice, lines};
+use crate::mcp::era::{Era, Version};
+use crate::mcp::legacy::session::Session;
+use crate::mcp::outlet::{Outlet, Weight};
+use crate::mcp::subscriptions::{Filter, Listener};
+use crate::proto::idscan::IdScanner;
+use crate::proto::jsonrpc::{Id, write_error, write_result};
+
+/// One connection of lines; see the module.
+#[derive(Debug)]
+pub struct LineRoad {
+    services: Arc<Services>,
+    outlet: Arc<Outlet>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The session that `initialize` opened.
+    session: Option<Arc<Session>>,
+    /// What runs for modern requests, which have no session.
+    modern: Option<Arc<Session>>,
+    /// Open `subscriptions/listen` requests.
+    listeners: HashMap<Id, Arc<Listener>>,
+}
+
+impl LineRoad {
+    /// A connection whose answers go into `outlet`.
+    pub fn new(services: Arc<Services>, outlet: Arc<Outlet>) -> Self {
+        Self { services, outlet, state: Mutex::default() }
+    }
+
+    /// A line that was too long; `id` is the text of its id, if it was found.
+    pub fn too_long(&self, id: Option<&str>, now: Now) {
+        let exchange = Exchange::begin(&self.services, Transport::Stdio, None, now);
+        let id = id.and_then(|text| serde_json::from_str(text).ok());
+        self.refuse(exchange, &Refusal::TooLarge, id.as_ref().and_then(Id::of).as_ref());
+    }
+
+    /// A whole line.
+    pub fn message(&self, line: &[u8], now: Now) {
+        let snapshot = self.services.snapshot.load_full();
+        let mut exchange = Exchange::begin(&self.services, Transport::Stdio, None, now);
+        let metered = match self.meter(&snapshot, &mut exchange, now) {
+            Ok(metered) => metered,
+            Err(refusal) => return self.refuse(exchange, &refusal, id_of(line).as_ref()),
+        };
+        let session = self.state.lock().session.clone();
+        let call = match lines::check(metered, line, snapshot.json, session.as_ref()) {
+            Ok(Incoming::Call(call)) => call,
+            Ok(Incoming::Notice(notice, _)) => return self.accept(exchange, &notice),
+            Err(refused) => {
+                if let Some(method) = refused.method {
+                    exchange.set_call(method, None);
+                }
+                return self.refuse(exchange, &refused.refusal, refused.id.as_ref());
+            }
+        };
+        exchange.set_call(call.method(), call.target());
+        let mut parts = CallParts::of(&call);
+        if parts.version.era() == Era::Modern {
+            parts.session = Some(self.modern_session(&snapshot, &parts, now));
+        }
+        let target = target_of(&snapshot, &call);
+        let work = snapshot
+            .policy
+            .decide(*call, target)
+            .and_then(|grant| dispatch(&self.services, &snapshot, grant, None));
+        let waiting = Waiting { exchange, snapshot, parts };
+        match work {
+            Ok(Work::Quick(run)) => self.quick(waiting, run),
+            Ok(Work::Blocking(run)) => self.park(waiting, run, now),
+            Ok(Work::Listen(filter)) => self.listen(waiting, filter),
+            Ok(Work::Initialize) => self.initialize(waiting, now),
+            Err(refusal) => self.refuse(waiting.exchange, &refusal, Some(&waiting.parts.id)),
+        }
+    }
+
+    fn meter(
+        &self,
+        snapshot: &Snapshot,
+        exchange: &mut Exchange,
+        now: Now,
+    ) -> Result<Metered, Refusal> {
+        let authenticated = authenticate_local(admit_local());
+        exchange.set_principal(authenticated.principal());
+        if !self.services.audit.is_able() {
+            return Err(Refusal::Unrecorded);
+        }
+        snapshot.rate.meter(authenticated, None, now).map_err(|(_, refusal)| refusal)
+    }
+
+    fn send(&self, json: Vec<u8>) {
+        self.outlet.push(json, Weight::Answer(200));
+    }
+
+    fn refuse(&self, exchange: Exchange, refusal: &Refusal, id: Option<&Id>) {
+        exchange.finish(&Ending::Refused(refusal, Era::Legacy));
+        self.send(refusal_line(refusal, id));
+    }
+
+    fn accept(&self, exchange: Exchange, notice: &Notice) {
+        if let Notice::Cancelled(id) = notice {
+            let mut state = self.state.lock();
+            state.listeners.remove(id);
+            for session in [&state.session, &state.modern].into_iter().flatten() {
+                session.cancel(id);
+            }
+        }
+        exchange.finish(&Ending::Done);
+    }
+
+    fn quick(&self, waiting: Waiting, run: Run) {
+        let CallParts { id, version, principal, wishes, .. } = waiting.parts;
+        let heard = Some(Arc::clone(&self.outlet));
+        let context = Context::new(principal, version, Arc::default(), heard, wishes);
+        let outcome = run_guarded(run, &context);
+        let mut json = Vec::new();
+        let ending = match &outcome {
+            Outcome::Result(result) => {
+                write_result(&mut json, &id, result);
+                Ending::Done
+            }
+            Outcome::ToolError(result) => {
+                write_result(&mut json, &id, result);
+                Ending::ToolError
+            }
+            Outcome::Error(error) => {
+                write_error(&mut json, Some(&id), error.code, &error.message, error.data.as_ref());
+                Ending::Failed(error)
+            }
+        };
+        waiting.exchange.finish(&ending);
+        self.send(json);
+    }
+
+    fn park(&self, waiting: Waiting, run: Run, now: Now) {
+        let id = waiting.parts.id.clone();
+        let destination = Destination::Shared(Arc::clone(&self.outlet));
+        let cancellation = Arc::new(Cancellation::default());
+        if let Err(refused) = waiting.begin(run, destination, &self.outlet, &cancellation, now) {
+            let (waiting, refusal) = *refused;
+            self.refuse(waiting.exchange, &refusal, Some(&id));
+        }
+    }
+
+    fn listen(&self, waiting: Waiting, filter: Filter) {
+        let Waiting { exchange, snapshot, parts } = waiting;
+        let permit = self.services.calls.admit(&parts.principal.key, &snapshot.calls);
+        let Some(permit) = permit else {
+            let refusal = Refusal::Overloaded("Too many calls at once");
+            return self.refuse(exchange, &refusal, Some(&parts.id));
+        };
+        let listener = Arc::new(Listener {
+            principal: parts.principal,
+            filter: Mutex::new(filter),
+            outlet: Arc::clone(&self.outlet),
+            subscription: Some(parts.id.clone()),
+            place: Some(Box::new(permit)),
+        });
+        listener.acknowledge();
+        self.services.subscriptions.add(&listener);
+        self.state.lock().listeners.insert(parts.id, listener);
+        exchange.finish(&Ending::Done);
+    }
+
+    fn initialize(&self, waiting: Waiting, now: Now) {
+        let Waiting { exchange, snapshot, parts } = waiting;
+        let session = self.new_session(&snapshot, &parts, parts.version, now);
+        {
+            let mut state = self.state.lock();
+            if state.session.is_some() {
+                drop(state);
+                let refusal = Refusal::Conflict("The session is initialized already");
+                return self.refuse(exchange, &refusal, Some(&parts.id));
+            }
+            state.session = Some(Arc::clone(&session));
+        }
+        self.services.subscriptions.add(&session.listener);
+        let mut json = Vec::new();
+        write_result(&mut json, &parts.id, &initialized(&snapshot, parts.version));
+        exchange.finish(&Ending::Done);
+        self.send(json);
+    }
+
+    /// Where modern requests of this connection are registered, so that they can be cancelled.
+    fn modern_session(&self, snapshot: &Snapshot, parts: &CallParts, now: Now) -> Arc<Session> {
+        let mut state = self.state.lock();
+        let session = state
+            .modern
+            .get_or_insert_with(|| self.new_session(snapshot, parts, parts.version, now));
+        Arc::clone(session)
+    }
+
+    fn new_session(
+        &self,
+        snapshot: &Snapshot,
+        parts: &CallParts,
+        version: Version,
+        now: Now,
+    ) -> Arc<Session> {
+        Arc::new(Session::new(
+            String::new(),
+            Arc::clone(&parts.principal),
+            version,
+            Arc::clone(&self.outlet),
+            snapshot.outlet,
+            now,
+        ))
+    }
+
+    /// The client has gone, or will not be served any longer: what runs is cancelled.
+    pub fn close(&self) {
+        let state = std::mem::take(&mut *self.state.lock());
+        for session in [state.session, state.modern].into_iter().flatten() {
+            session.close();
+        }
+        self.outlet.end();
+    }
+}
+
+/// The id of a line that was not parsed.
+fn id_of(line: &[u8]) -> Option<Id> {
+    let mut scanner = IdScanner::new();
+    scanner.feed(line);
+    let text = scanner.finish()?;
+    Id::of(&serde_json::from_str(&text).ok()?)
+}

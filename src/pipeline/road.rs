@@ -1,0 +1,270 @@
+//! The road of a request over HTTP, from its head to its answer. Every step takes what the step
+//! before it made: who leaves one out does not compile.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::answer::{Answer, Body, Reply};
+use super::dispatch::{dispatch, target_of};
+use super::exchange::{Ending, Exchange, Transport};
+use super::services::Services;
+use super::snapshot::{HttpFace, Snapshot};
+use super::streams::{self, Carried};
+use crate::backend::context::Wishes;
+use crate::base::clock::{Now, unix_seconds};
+use crate::base::principal::Principal;
+use crate::guard::authn::{Presented, presented};
+use crate::guard::gate::{Accepts, Admitted, Passage, Purpose};
+use crate::guard::rate::Metered;
+use crate::guard::refusal::Refusal;
+use crate::guard::validate::http::{self, Refused};
+use crate::guard::validate::{Call, Incoming, Notice};
+use crate::mcp::era::{Era, Version};
+use crate::mcp::legacy::session::Session;
+use crate::mcp::outlet::Wake;
+use crate::proto::http1::response::HeaderBlock;
+use crate::proto::http1::{Head, HttpError};
+use crate::proto::jsonrpc::Id;
+
+/// A request whose head was let through: known, counted, and waiting for its body.
+#[derive(Debug)]
+pub struct Entered {
+    pub(super) exchange: Exchange,
+    pub(super) snapshot: Arc<Snapshot>,
+    metered: Metered,
+    purpose: Purpose,
+    pub(super) accepts: Accepts,
+    pub(super) cors: Option<HeaderBlock>,
+}
+
+impl Entered {
+    pub(super) fn principal(&self) -> &Principal {
+        self.metered.principal()
+    }
+}
+
+/// The first half: all that a head can say. What is refused here was never read further.
+pub fn enter(
+    services: &Arc<Services>,
+    head: &Head,
+    address: IpAddr,
+    now: Now,
+) -> Result<Entered, Reply> {
+    let snapshot = services.snapshot.load_full();
+    let Some(face) = &snapshot.http else { return Err(Reply::empty(503)) };
+    let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
+    let cors = cors_of(face, head);
+    let (admitted, purpose, accepts) = match face.endpoint.admit(head, address) {
+        Ok(Passage::Enter(admitted, purpose, accepts)) => (admitted, purpose, accepts),
+        Ok(Passage::Preflight(origin)) => return Err(preflight(exchange, face, head, &origin)),
+        Err(refusal) => return Err(refuse(exchange, &refusal, None, era_of(head), cors)),
+    };
+    let mut exchange = exchange;
+    match identify(services, &snapshot, &mut exchange, head, admitted, now) {
+        Ok(metered) => Ok(Entered { exchange, metered, purpose, accepts, cors, snapshot }),
+        Err(refusal) => Err(refuse(exchange, &refusal, None, era_of(head), cors)),
+    }
+}
+
+/// Who is it, and is it too much? Also: can it be recorded?
+fn identify(
+    services: &Services,
+    snapshot: &Snapshot,
+    exchange: &mut Exchange,
+    head: &Head,
+    admitted: Admitted,
+    now: Now,
+) -> Result<Metered, Refusal> {
+    let credentials = presented(head);
+    let tag = snapshot.authentication.tag(&credentials);
+    if let Some(address) = admitted.address() {
+        let early = snapshot.rate.before_authentication(address, tag, now);
+        // Who presents nothing is told to authenticate, however often it asks.
+        let asks_in_vain = snapshot.authentication.is_on() && credentials == Presented::Nothing;
+        if !asks_in_vain {
+            early?;
+        }
+    }
+    let authenticated =
+        match snapshot.authentication.authenticate(admitted, &credentials, unix_seconds()) {
+            Ok(authenticated) => authenticated,
+            Err((admitted, refusal)) => {
+                if let (Refusal::BadCredentials, Some(address)) = (&refusal, admitted.address()) {
+                    snapshot.rate.failed(address, now);
+                }
+                return Err(refusal);
+            }
+        };
+    exchange.set_principal(authenticated.principal());
+    if !services.audit.is_able() {
+        return Err(Refusal::Unrecorded);
+    }
+    snapshot.rate.meter(authenticated, tag, now).map_err(|(_, refusal)| refusal)
+}
+
+/// The second half: a complete request goes to whoever answers it.
+pub fn walk(
+    entered: Entered,
+    head: &Head,
+    body: &[u8],
+    reader: &Arc<dyn Wake>,
+    now: Now,
+) -> Answer {
+    match entered.purpose {
+        Purpose::Message => message(entered, head, body, reader, now),
+        Purpose::Stream => streams::open(entered, head, reader, now),
+        Purpose::EndSession => end_session(entered, head, now),
+    }
+}
+
+fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, now: Now) -> Answer {
+    let Entered { mut exchange, snapshot, metered, accepts, cors, .. } = entered;
+    let services = Arc::clone(exchange.services());
+    let find =
+        |id: &str, principal: &_| services.sessions.find(id, principal, &snapshot.sessions, now);
+    let call = match http::check(metered, head, body, snapshot.json, find) {
+        Ok(Incoming::Call(call)) => call,
+        Ok(Incoming::Notice(notice, session)) => return accept(exchange, notice, session, cors),
+        Err(refused) => {
+            let Refused { refusal, id, era, method } = *refused;
+            if let Some(method) = method {
+                exchange.set_call(method, None);
+            }
+            return Answer::Reply(refuse(exchange, &refusal, id.as_ref(), era, cors));
+        }
+    };
+    exchange.set_call(call.method(), call.target());
+    let parts = CallParts::of(&call);
+    let target = target_of(&snapshot, &call);
+    let decided = snapshot.policy.decide(*call, target);
+    let header = |name: &str| head.header_str(name).map(str::to_owned);
+    let is_modern = parts.version.era() == Era::Modern;
+    let work = decided.and_then(|grant| {
+        dispatch(&services, &snapshot, grant, if is_modern { Some(&header) } else { None })
+    });
+    let carried = Carried { exchange, snapshot, accepts, cors, parts };
+    match work {
+        Ok(work) => streams::carry_out(carried, work, reader, now),
+        Err(refusal) => Answer::Reply(carried.refuse(&refusal)),
+    }
+}
+
+/// What is needed of a call after it was given away.
+#[derive(Debug)]
+pub struct CallParts {
+    /// Its id.
+    pub id: Id,
+    /// Its version.
+    pub version: Version,
+    /// Its session.
+    pub session: Option<Arc<Session>>,
+    /// Who makes it.
+    pub principal: Arc<Principal>,
+    /// What it wants to hear while it runs.
+    pub wishes: Wishes,
+}
+
+impl CallParts {
+    /// The parts of `call`.
+    pub fn of(call: &Call) -> Self {
+        let session_level = call.session().and_then(|session| session.log_level());
+        Self {
+            id: call.id().clone(),
+            version: call.version(),
+            session: call.session().cloned(),
+            principal: Arc::clone(call.principal()),
+            wishes: Wishes {
+                progress_token: call.meta().progress_token.clone(),
+                log_level: call.meta().log_level.or(session_level),
+            },
+        }
+    }
+}
+
+/// A notification or response is taken and not answered.
+fn accept(
+    exchange: Exchange,
+    notice: Notice,
+    session: Option<Arc<Session>>,
+    cors: Option<HeaderBlock>,
+) -> Answer {
+    if let (Notice::Cancelled(id), Some(session)) = (&notice, session) {
+        session.cancel(id);
+    }
+    exchange.finish(&Ending::Done);
+    Answer::Reply(Reply { cors, ..Reply::empty(202) })
+}
+
+/// DELETE: the client says that it will not come back.
+fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
+    let Entered { exchange, snapshot, metered, cors, .. } = entered;
+    let sessions = &exchange.services().sessions;
+    let refusal = match head.header_str("mcp-session-id") {
+        None => Refusal::MethodNotAllowed("POST"),
+        Some(id) => match sessions.find(id, metered.principal(), &snapshot.sessions, now) {
+            None => Refusal::NoSession,
+            Some(session) => {
+                sessions.remove(&session.id);
+                exchange.finish(&Ending::Done);
+                return Answer::Reply(Reply { cors, ..Reply::empty(204) });
+            }
+        },
+    };
+    Answer::Reply(refuse(exchange, &refusal, None, era_of(head), cors))
+}
+
+/// Bytes that are no request of ours.
+pub fn malformed(
+    services: &Arc<Services>,
+    error: HttpError,
+    head: Option<&Head>,
+    address: IpAddr,
+    now: Now,
+) -> Reply {
+    let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
+    let snapshot = services.snapshot.load();
+    let cors = snapshot.http.as_ref().zip(head).and_then(|(face, head)| cors_of(face, head));
+    let refusal = Refusal::Framing(error.status(), error.public());
+    let era = head.map_or(Era::Legacy, era_of);
+    Reply { close: true, ..refuse(exchange, &refusal, None, era, cors) }
+}
+
+/// Ends an exchange with a refusal and makes its reply.
+pub(super) fn refuse(
+    exchange: Exchange,
+    refusal: &Refusal,
+    id: Option<&Id>,
+    era: Era,
+    cors: Option<HeaderBlock>,
+) -> Reply {
+    let mut reply = Reply::refusal(refusal, id, era);
+    reply.headers.push(("X-Request-Id", exchange.id().to_string()));
+    exchange.finish(&Ending::Refused(refusal, era));
+    Reply { cors, ..reply }
+}
+
+fn preflight(exchange: Exchange, face: &HttpFace, head: &Head, origin: &str) -> Reply {
+    exchange.finish(&Ending::Done);
+    let requested = head.header_str("access-control-request-headers");
+    Reply { cors: Some(face.cors.preflight(origin, requested)), ..Reply::empty(204) }
+}
+
+/// What a page is told on every response, if it is one that may call.
+fn cors_of(face: &HttpFace, head: &Head) -> Option<HeaderBlock> {
+    let origin = face.endpoint.allowed_origin(head).ok().flatten()?;
+    Some(face.cors.response(&origin))
+}
+
+/// The era that a head claims, before its body is read.
+fn era_of(head: &Head) -> Era {
+    match head.header_str("mcp-protocol-version").map(Version::from_name) {
+        None => Era::Legacy,
+        Some(version) => version.map_or(Era::Modern, Version::era),
+    }
+}
+
+/// A reply with one JSON-RPC message, in a form that the client takes.
+pub(super) fn reply_with(status: u16, json: Vec<u8>, accepts: Accepts) -> Reply {
+    let body = if accepts.json { Body::Json(json) } else { Body::Event(json) };
+    Reply { body, ..Reply::empty(status) }
+}

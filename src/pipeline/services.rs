@@ -1,0 +1,124 @@
+//! What lives as long as the process and is shared by all requests. The threads that write the
+//! audit file, run handlers and keep time are known only by what they can be asked.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use arc_swap::ArcSwap;
+
+use super::calls::Calls;
+use super::record::Record;
+use super::snapshot::Snapshot;
+use crate::base::clock::Now;
+use crate::base::counters::Counters;
+use crate::base::ids::{NoRandomness, RequestIds};
+use crate::mcp::cursor::Cursors;
+use crate::mcp::legacy::table::Sessions;
+use crate::mcp::subscriptions::{Change, Subscriptions};
+
+/// Where audit records go.
+pub trait Audit: Send + Sync {
+    /// Takes a record, or says that it cannot. Never waits.
+    fn record(&self, record: Record) -> bool;
+
+    /// False while records cannot be taken or written: then nothing new is begun.
+    fn is_able(&self) -> bool;
+
+    /// Takes no more records; what was taken is still written.
+    fn close(&self);
+}
+
+/// Something to be done on a thread that may block.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// Where jobs go.
+pub trait Jobs: Send + Sync {
+    /// Takes a job, or gives it back if too many wait. Never waits.
+    fn submit(&self, job: Job) -> Result<(), Job>;
+}
+
+/// Something that has a deadline.
+pub trait Expire: Send + Sync {
+    /// The deadline has passed.
+    fn expire(&self, now: Now);
+}
+
+/// Who keeps time.
+pub trait Timer: Send + Sync {
+    /// Asks for `expire` at or soon after `at`, unless the target is gone by then.
+    fn arm(&self, at: Now, target: Weak<dyn Expire>);
+}
+
+/// The shared parts; see the module.
+pub struct Services {
+    /// Counters.
+    pub counters: Counters,
+    /// Legacy sessions.
+    pub sessions: Sessions,
+    /// Who hears of changes.
+    pub subscriptions: Subscriptions,
+    /// Maker of cursors.
+    pub cursors: Cursors,
+    /// Maker of request ids.
+    pub request_ids: RequestIds,
+    /// Calls that wait.
+    pub calls: Arc<Calls>,
+    /// The configuration in force.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// The audit thread.
+    pub audit: Box<dyn Audit>,
+    /// The handler threads.
+    pub jobs: Box<dyn Jobs>,
+    /// The reactor, as keeper of time.
+    pub timer: Box<dyn Timer>,
+}
+
+impl Services {
+    /// Fresh shared parts with `snapshot` in force.
+    pub fn new(
+        snapshot: Snapshot,
+        audit: Box<dyn Audit>,
+        jobs: Box<dyn Jobs>,
+        timer: Box<dyn Timer>,
+    ) -> Result<Self, NoRandomness> {
+        Ok(Self {
+            counters: Counters::default(),
+            sessions: Sessions::default(),
+            subscriptions: Subscriptions::default(),
+            cursors: Cursors::new()?,
+            request_ids: RequestIds::new()?,
+            calls: Arc::default(),
+            snapshot: ArcSwap::from_pointee(snapshot),
+            audit,
+            jobs,
+            timer,
+        })
+    }
+
+    /// Tells all listeners of a change whom the present policy lets hear of it.
+    pub fn publish(&self, change: &Change) {
+        use crate::mcp::methods::Permission;
+        let snapshot = self.snapshot.load();
+        self.subscriptions
+            .publish(change, |principal, _| snapshot.policy.allows(principal, Permission::Read));
+    }
+
+    /// Puts the next configuration in force and tells listeners what it changed.
+    pub fn replace(&self, next: Snapshot) {
+        let former = self.snapshot.swap(Arc::new(next));
+        let present = self.snapshot.load();
+        if !former.catalog.has_same_tools(&present.catalog) {
+            self.publish(&Change::Tools);
+        }
+        if !former.catalog.has_same_prompts(&present.catalog) {
+            self.publish(&Change::Prompts);
+        }
+        self.publish(&Change::Resources);
+    }
+}
+
+impl fmt::Debug for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Services").field("counters", &self.counters).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! One configuration, built and immutable: what all requests that begin while it is in force are
+//! judged by. A reload makes the next one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::catalog::Catalog;
+use crate::guard::authn::Authentication;
+use crate::guard::authz::Policy;
+use crate::guard::cors::Cors;
+use crate::guard::gate::Endpoint;
+use crate::guard::rate::RateLimiter;
+use crate::mcp::legacy::table::SessionLimits;
+use crate::mcp::outlet::OutletLimits;
+use crate::proto::http1::HttpLimits;
+use crate::proto::http1::response::HeaderBlock;
+use crate::proto::json::JsonLimits;
+
+/// The configuration in force.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Which configuration it is: 1 at the start, one more with each reload.
+    pub number: u64,
+    /// What clients are told about the server.
+    pub identity: Identity,
+    /// What is offered.
+    pub catalog: Catalog,
+    /// Who may do what.
+    pub policy: Policy,
+    /// How callers prove who they are.
+    pub authentication: Authentication,
+    /// How much they may ask.
+    pub rate: Arc<RateLimiter>,
+    /// Bounds of one JSON text.
+    pub json: JsonLimits,
+    /// Longest message in bytes.
+    pub message_bytes: usize,
+    /// The HTTP endpoint, if there is one.
+    pub http: Option<HttpFace>,
+    /// Bounds of legacy sessions.
+    pub sessions: SessionLimits,
+    /// Bounds of a stream that cannot be resumed.
+    pub outlet: OutletLimits,
+    /// Bounds of calls that wait.
+    pub calls: CallLimits,
+}
+
+/// What clients are told about the server.
+#[derive(Debug)]
+pub struct Identity {
+    /// `Implementation`, as JSON.
+    pub info: Vec<u8>,
+    /// For the client's model.
+    pub instructions: Option<String>,
+    /// Items in one page of a list.
+    pub page_size: usize,
+}
+
+/// Bounds of calls that wait for an answer.
+#[derive(Clone, Copy, Debug)]
+pub struct CallLimits {
+    /// Most at once.
+    pub calls: usize,
+    /// Most of one principal at once.
+    pub calls_per_principal: usize,
+    /// A call that takes longer is given up.
+    pub timeout: Duration,
+    /// Most resources one session or listen request may subscribe to.
+    pub subscriptions: usize,
+}
+
+/// The HTTP endpoint, prepared.
+#[derive(Debug)]
+pub struct HttpFace {
+    /// Path, hosts, origins.
+    pub endpoint: Endpoint,
+    /// What browsers are told.
+    pub cors: Cors,
+    /// On every response.
+    pub headers: HeaderBlock,
+    /// Bounds of one request.
+    pub limits: HttpLimits,
+}

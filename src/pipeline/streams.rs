@@ -1,0 +1,314 @@
+//! How work becomes an answer over HTTP: at once, by a stream of its own, or by a stream of changes;
+//! and how a legacy client opens or resumes a stream.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Weak};
+
+use super::answer::{Answer, Reply, Streamed};
+use super::dispatch::{Run, Work, initialized};
+use super::exchange::{Ending, Exchange};
+use super::pending::{Destination, Outcome, Pending};
+use super::road::{CallParts, Entered, refuse, reply_with};
+use super::services::{Expire, Services};
+use super::snapshot::Snapshot;
+use crate::backend::context::Context;
+use crate::base::cancel::Cancellation;
+use crate::base::clock::Now;
+use crate::guard::gate::Accepts;
+use crate::guard::refusal::Refusal;
+use crate::mcp::era::{Era, Version};
+use crate::mcp::errors::RpcError;
+use crate::mcp::legacy::session::{STANDALONE, parse_event_id};
+use crate::mcp::legacy::table::SessionError;
+use crate::mcp::outlet::{AttachError, Outlet, Wake};
+use crate::mcp::subscriptions::{Filter, Listener};
+use crate::proto::http1::Head;
+use crate::proto::http1::response::HeaderBlock;
+use crate::proto::jsonrpc::{write_error, write_result};
+
+/// A granted call on its way to its answer.
+#[derive(Debug)]
+pub struct Carried {
+    /// The request.
+    pub exchange: Exchange,
+    /// What it is judged by.
+    pub snapshot: Arc<Snapshot>,
+    /// The forms of answer it takes.
+    pub accepts: Accepts,
+    /// What a browser is told.
+    pub cors: Option<HeaderBlock>,
+    /// What is left of the call.
+    pub parts: CallParts,
+}
+
+impl Carried {
+    /// Ends the call with a refusal.
+    pub fn refuse(self, refusal: &Refusal) -> Reply {
+        let era = self.parts.version.era();
+        refuse(self.exchange, refusal, Some(&self.parts.id), era, self.cors)
+    }
+}
+
+/// Does the work, or begins it.
+pub fn carry_out(carried: Carried, work: Work, reader: &Arc<dyn Wake>, now: Now) -> Answer {
+    let answer = match work {
+        Work::Quick(run) => Ok(Answer::Reply(quick(carried, run))),
+        Work::Blocking(run) => park(carried, run, reader, now),
+        Work::Listen(filter) => listen(carried, filter, reader),
+        Work::Initialize => initialize(carried, now).map(Answer::Reply),
+    };
+    answer.unwrap_or_else(|refused| {
+        let (carried, refusal) = *refused;
+        Answer::Reply(carried.refuse(&refusal))
+    })
+}
+
+/// Streams that are not about one answer are never JSON.
+const EVENTS: Accepts = Accepts { json: false, events: true };
+
+type Carrying<T> = Result<T, Box<(Carried, Refusal)>>;
+
+fn quick(carried: Carried, run: Run) -> Reply {
+    let CallParts { id, version, principal, wishes, .. } = carried.parts;
+    let context = Context::new(principal, version, Arc::default(), None, wishes);
+    let outcome = run_guarded(run, &context);
+    let mut json = Vec::with_capacity(256);
+    let status = match &outcome {
+        Outcome::Result(result) | Outcome::ToolError(result) => {
+            write_result(&mut json, &id, result);
+            200
+        }
+        Outcome::Error(error) => {
+            write_error(&mut json, Some(&id), error.code, &error.message, error.data.as_ref());
+            error.status(version.era())
+        }
+    };
+    carried.exchange.finish(&match &outcome {
+        Outcome::Result(_) => Ending::Done,
+        Outcome::ToolError(_) => Ending::ToolError,
+        Outcome::Error(error) => Ending::Failed(error),
+    });
+    Reply { cors: carried.cors, ..reply_with(status, json, carried.accepts) }
+}
+
+/// Runs a handler; a panic in it is an error of this call and of nothing else.
+pub(super) fn run_guarded(run: Run, context: &Context) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| run(context))).unwrap_or_else(|_| {
+        log::error!("a handler panicked; its call was answered with an error");
+        Outcome::Error(RpcError::internal("The call failed"))
+    })
+}
+
+fn park(carried: Carried, run: Run, reader: &Arc<dyn Wake>, now: Now) -> Carrying<Answer> {
+    let session = carried.parts.session.clone();
+    let (number, outlet) = match &session {
+        Some(session) => {
+            let (number, outlet) = session.open_stream();
+            (Some(number), outlet)
+        }
+        None => (None, Arc::new(Outlet::new(carried.snapshot.outlet))),
+    };
+    let Ok(ticket) = outlet.attach(Arc::clone(reader)) else {
+        return Err(Box::new((carried, Refusal::Conflict("The stream is in use"))));
+    };
+    let Carried { exchange, snapshot, accepts, cors, parts } = carried;
+    let (era, version) = (parts.version.era(), parts.version);
+    let cancellation = Arc::new(Cancellation::default());
+    let destination = Destination::Own(Arc::clone(&outlet));
+    let begun = Waiting { exchange, snapshot, parts };
+    match begun.begin(run, destination, &outlet, &cancellation, now) {
+        Ok(()) => Ok(Answer::Stream(Box::new(Streamed {
+            outlet,
+            ticket,
+            number,
+            is_primed: number.is_some() && version.has_priming_events(),
+            accepts,
+            cors,
+            cancellation: Some(cancellation).filter(|_| era == Era::Modern),
+            listener: None,
+        }))),
+        Err(refused) => {
+            let (Waiting { exchange, snapshot, parts }, refusal) = *refused;
+            Err(Box::new((Carried { exchange, snapshot, accepts, cors, parts }, refusal)))
+        }
+    }
+}
+
+/// A call that is about to wait for a handler thread.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) exchange: Exchange,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) parts: CallParts,
+}
+
+impl Waiting {
+    /// Registers the call and hands it to a handler thread.
+    pub(super) fn begin(
+        self,
+        run: Run,
+        destination: Destination,
+        outlet: &Arc<Outlet>,
+        cancellation: &Arc<Cancellation>,
+        now: Now,
+    ) -> Result<(), Box<(Self, Refusal)>> {
+        let services = Arc::clone(self.exchange.services());
+        let limits = self.snapshot.calls;
+        let Some(permit) = services.calls.admit(&self.parts.principal.key, &limits) else {
+            return Err(Box::new((self, Refusal::Overloaded("Too many calls at once"))));
+        };
+        if let Some(session) = &self.parts.session
+            && session.begin(&self.parts.id, cancellation).is_err()
+        {
+            let conflict = Refusal::Conflict("A request with this id is running");
+            return Err(Box::new((self, conflict)));
+        }
+        let CallParts { id, version, session, principal, wishes } = self.parts;
+        let heard = Some(Arc::clone(outlet));
+        let context = Context::new(principal, version, Arc::clone(cancellation), heard, wishes);
+        let pending = Arc::new(Pending::new(
+            self.exchange,
+            id,
+            version,
+            destination,
+            session,
+            Arc::clone(cancellation),
+            permit,
+        ));
+        submit(&services, &pending, run, context);
+        let target: Weak<Pending> = Arc::downgrade(&pending);
+        services.timer.arm(now.plus(limits.timeout), target as Weak<dyn Expire>);
+        Ok(())
+    }
+}
+
+fn submit(services: &Services, pending: &Arc<Pending>, run: Run, context: Context) {
+    let waiting = Arc::clone(pending);
+    let job = Box::new(move || {
+        if context.is_cancelled() || waiting.is_over() {
+            waiting.complete(Outcome::Error(RpcError::internal("The call was cancelled")));
+        } else {
+            let outcome = run_guarded(run, &context);
+            waiting.complete(outcome);
+        }
+    });
+    if services.jobs.submit(job).is_err() {
+        pending.complete(Outcome::Error(Refusal::Overloaded("The server is busy").error()));
+    }
+}
+
+/// `subscriptions/listen`: a stream of changes that lasts until one of the two ends it.
+fn listen(carried: Carried, filter: Filter, reader: &Arc<dyn Wake>) -> Carrying<Answer> {
+    if !carried.accepts.events {
+        return Err(Box::new((carried, Refusal::NotAcceptable)));
+    }
+    let outlet = Arc::new(Outlet::new(carried.snapshot.outlet));
+    let Ok(ticket) = outlet.attach(Arc::clone(reader)) else {
+        return Err(Box::new((carried, Refusal::Conflict("The stream is in use"))));
+    };
+    let services = Arc::clone(carried.exchange.services());
+    let Some(permit) = services.calls.admit(&carried.parts.principal.key, &carried.snapshot.calls)
+    else {
+        return Err(Box::new((carried, Refusal::Overloaded("Too many calls at once"))));
+    };
+    let listener = Arc::new(Listener {
+        principal: Arc::clone(&carried.parts.principal),
+        filter: parking_lot::Mutex::new(filter),
+        outlet: Arc::clone(&outlet),
+        subscription: Some(carried.parts.id.clone()),
+        place: Some(Box::new(permit)),
+    });
+    listener.acknowledge();
+    services.subscriptions.add(&listener);
+    carried.exchange.finish(&Ending::Done);
+    Ok(Answer::Stream(Box::new(Streamed {
+        outlet,
+        ticket,
+        number: None,
+        is_primed: false,
+        accepts: EVENTS,
+        cors: carried.cors,
+        cancellation: None,
+        listener: Some(listener),
+    })))
+}
+
+/// `initialize`: opens a session.
+fn initialize(carried: Carried, now: Now) -> Carrying<Reply> {
+    let services = Arc::clone(carried.exchange.services());
+    let version = carried.parts.version;
+    let limits = &carried.snapshot.sessions;
+    let session = match services.sessions.open(&carried.parts.principal, version, limits, now) {
+        Ok(session) => session,
+        Err(SessionError::Full) => {
+            return Err(Box::new((carried, Refusal::Overloaded("Too many sessions"))));
+        }
+        Err(SessionError::NoRandomness) => return Err(Box::new((carried, Refusal::Unrecorded))),
+    };
+    services.subscriptions.add(&session.listener);
+    let mut json = Vec::new();
+    write_result(&mut json, &carried.parts.id, &initialized(&carried.snapshot, version));
+    carried.exchange.finish(&Ending::Done);
+    let mut reply = reply_with(200, json, carried.accepts);
+    reply.headers.push(("Mcp-Session-Id", session.id.clone()));
+    Ok(Reply { cors: carried.cors, ..reply })
+}
+
+/// GET: the standalone stream of a legacy session, or a stream that broke off.
+pub fn open(entered: Entered, head: &Head, reader: &Arc<dyn Wake>, now: Now) -> Answer {
+    match attach(&entered, head, reader, now) {
+        Ok((number, outlet, ticket)) => {
+            entered.exchange.finish(&Ending::Done);
+            Answer::Stream(Box::new(Streamed {
+                outlet,
+                ticket,
+                number: Some(number),
+                is_primed: false,
+                accepts: EVENTS,
+                cors: entered.cors,
+                cancellation: None,
+                listener: None,
+            }))
+        }
+        Err(refusal) => {
+            let reply = refuse(entered.exchange, &refusal, None, Era::Legacy, entered.cors);
+            Answer::Reply(reply)
+        }
+    }
+}
+
+type Attached = (u64, Arc<Outlet>, u64);
+
+fn attach(
+    entered: &Entered,
+    head: &Head,
+    reader: &Arc<dyn Wake>,
+    now: Now,
+) -> Result<Attached, Refusal> {
+    let version = head.header_str("mcp-protocol-version").map(Version::from_name);
+    let is_modern = version.is_some_and(|v| v.is_none_or(|v| v.era() == Era::Modern));
+    let Some(id) = head.header_str("mcp-session-id").filter(|_| !is_modern) else {
+        return Err(Refusal::MethodNotAllowed(if is_modern { "POST" } else { "POST, DELETE" }));
+    };
+    let sessions = &entered.exchange.services().sessions;
+    let session = sessions
+        .find(id, entered.principal(), &entered.snapshot.sessions, now)
+        .ok_or(Refusal::NoSession)?;
+    let Some(last) = head.header_str("last-event-id") else {
+        let outlet = Arc::clone(&session.listener.outlet);
+        let ticket = outlet
+            .attach(Arc::clone(reader))
+            .map_err(|_| Refusal::Conflict("The stream of this session is open already"))?;
+        return Ok((STANDALONE, outlet, ticket));
+    };
+    let unknown = || Refusal::invalid(RpcError::invalid_request("The Last-Event-ID is not known"));
+    let (number, after) = parse_event_id(last).ok_or_else(unknown)?;
+    let outlet = session.stream(number).ok_or_else(unknown)?;
+    let ticket = match outlet.resume(Arc::clone(reader), after) {
+        Ok(ticket) => ticket,
+        // What was missed on the standalone stream is gone; what comes can still be heard.
+        Err(AttachError::Gone) if number == STANDALONE => outlet.take_over(Arc::clone(reader)),
+        Err(_) => return Err(unknown()),
+    };
+    Ok((number, outlet, ticket))
+}

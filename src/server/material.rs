@@ -1,0 +1,55 @@
+//! Files of the state directory: made once, with mode 0600, never half-written, never replaced
+//! while they are good.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+/// The state directory, held against other processes that begin at the same time.
+#[derive(Debug)]
+pub(super) struct StateDirectory {
+    path: PathBuf,
+    _lock: fs::File,
+}
+
+impl StateDirectory {
+    /// Opens the directory, and makes it (mode 0700) if it is not there.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let lock =
+            OpenOptions::new().create(true).append(true).mode(0o600).open(path.join("lock"))?;
+        flock(&lock, FlockOperation::LockExclusive)?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// The path of a file in it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Reads a file; `None` if it is not there.
+    pub(super) fn read(&self, name: &str) -> io::Result<Option<String>> {
+        match fs::read_to_string(self.file(name)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a file whole or not at all, readable by its owner only.
+    pub(super) fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        let fresh = self.file(&format!("{name}.new"));
+        // What an interrupted start left behind is nobody's.
+        match fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&fresh, self.file(name))
+    }
+}

@@ -1,0 +1,14 @@
+//! The server as a whole: built from a configuration and from what a program adds, started, run,
+//! reloaded, drained. It is the one room that knows all others.
+
+mod builder;
+mod first_start;
+mod material;
+mod running;
+mod snapshot;
+mod tls;
+mod watch;
+
+pub use builder::{Builder, StartError};
+pub use first_start::FirstKey;
+pub use running::Server;

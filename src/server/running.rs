@@ -1,0 +1,342 @@
+//! A server that runs: its threads, its listeners, and what a reload and a drain do to them.
+
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::{self, JoinHandle};
+
+use arc_swap::ArcSwapOption;
+use rustls::ServerConfig;
+
+use super::builder::{Builder, Extras, Origin, StartError, bind};
+use super::first_start::FirstKey;
+use super::material::StateDirectory;
+use super::watch::Watch;
+use super::{snapshot, tls};
+use crate::actors::audit::AuditLog;
+use crate::actors::handlers::Handlers;
+use crate::actors::mailbox::Mailbox;
+use crate::actors::reactor::{Hooks, Parts, Reactor};
+use crate::actors::stdio::Stdio;
+use crate::actors::worker::{self, ReadyQueue};
+use crate::base::clock::Now;
+use crate::config::{Configuration, SystemSources};
+use crate::connection::caps::Caps;
+use crate::connection::conn::Surroundings;
+use crate::mcp::era::Version;
+use crate::mcp::meta::SUBSCRIPTION_ID;
+use crate::pipeline::services::{Audit, Services, Timer};
+use crate::pipeline::tools::writer;
+use crate::proto::jsonrpc::write_result;
+
+/// Jobs that may wait for a handler thread.
+const WAITING_JOBS: usize = 1_024;
+
+/// A started server; see [`Builder`].
+pub struct Server {
+    reactor: Reactor<Running>,
+    services: Arc<Services>,
+    addresses: Vec<SocketAddr>,
+    url: Option<String>,
+    first_key: Option<Arc<FirstKey>>,
+    authority: Option<PathBuf>,
+    stdio: Option<Stdio>,
+    audit: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(super) fn start(builder: Builder) -> Result<Self, StartError> {
+        let Builder { origin, extras, stdio_only } = builder;
+        let configuration = load(&origin, stdio_only)?;
+        let state = state_directory(&configuration)?;
+        let first_key = first_key(&configuration, state.as_ref())?.map(Arc::new);
+        let (snapshot, watched) =
+            snapshot::build(1, &configuration, first_key.as_deref(), &extras, None)?;
+        let tls = Arc::new(ArcSwapOption::empty());
+        let (sockets, authority) = match &configuration.http {
+            None => (Vec::new(), None),
+            Some(listener) => {
+                if let Some(settings) = &listener.tls {
+                    let config = tls::server_config(settings, state.as_ref())?;
+                    tls.store(Some(Arc::new(config)));
+                }
+                let authority = listener.tls.as_ref().zip(state.as_ref());
+                let authority = authority.and_then(|(s, state)| tls::authority_file(s, state));
+                (bind(&listener.addresses)?, authority)
+            }
+        };
+        drop(state);
+        let addresses: Vec<_> = sockets.iter().filter_map(|s| s.local_addr().ok()).collect();
+        let url = configuration.http.as_ref().zip(addresses.first()).map(|(listener, address)| {
+            let scheme = if listener.tls.is_some() { "https" } else { "http" };
+            format!("{scheme}://{address}{}", listener.path)
+        });
+
+        let mailbox = Arc::new(Mailbox::default());
+        let (audit, audit_thread) = audit(&configuration)?;
+        let handlers = Handlers::new(configuration.runtime.handlers, WAITING_JOBS);
+        let timer = MailboxTimer(Arc::clone(&mailbox));
+        let services =
+            Arc::new(Services::new(snapshot, audit, Box::new(handlers), Box::new(timer))?);
+
+        let limits = &configuration.limits;
+        let queue = ReadyQueue::new(limits.max_connections);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        if !sockets.is_empty() {
+            let workers = configuration.runtime.worker_threads(cores);
+            worker::start(workers, &queue).map_err(StartError::system("worker threads"))?;
+        }
+        let handshake = configuration.http.as_ref().and_then(|listener| listener.tls.as_ref());
+        let parts = Parts {
+            listeners: sockets,
+            tls: Arc::clone(&tls),
+            caps: Caps::new(limits.max_connections, limits.max_connections_per_address),
+            around: Arc::new(Surroundings {
+                services: Arc::clone(&services),
+                limits: limits.clone(),
+                handshake_timeout: handshake
+                    .map_or(tls::NO_HANDSHAKE, |settings| settings.handshake_timeout),
+                is_draining: AtomicBool::new(false),
+            }),
+            queue,
+            mailbox: Arc::clone(&mailbox),
+            drain: configuration.runtime.drain,
+        };
+        let is_stdio = configuration.stdio;
+        let running = Running {
+            services: Arc::clone(&services),
+            origin,
+            extras,
+            stdio_only,
+            tls,
+            first_key: first_key.clone(),
+            watch: Watch::new(watched),
+            configuration,
+        };
+        let reactor = Reactor::new(parts, running).map_err(StartError::system("the reactor"))?;
+        let stdio = if is_stdio {
+            let limits = services.snapshot.load().outlet;
+            let stdio = Stdio::start(&services, limits, mailbox);
+            Some(stdio.map_err(StartError::system("standard input and output"))?)
+        } else {
+            None
+        };
+        Ok(Self {
+            reactor,
+            services,
+            addresses,
+            url,
+            first_key,
+            authority,
+            stdio,
+            audit: audit_thread,
+        })
+    }
+
+    /// The addresses it listens on, with the ports the system chose.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The URL of the endpoint, if it listens.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    /// The API key of the embedded default, if it is in use.
+    pub fn first_key(&self) -> Option<&FirstKey> {
+        self.first_key.as_deref()
+    }
+
+    /// The certificate of the authority that clients must trust, if it was made here.
+    pub fn authority(&self) -> Option<&std::path::Path> {
+        self.authority.as_deref()
+    }
+
+    /// The counters, by name.
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.services.counters.all()
+    }
+
+    /// Runs until SIGTERM, SIGINT or the end of standard input has ended it, or something that it
+    /// cannot go on without fails.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn run(self) -> Result<(), StartError> {
+        let Self { reactor, services, stdio, audit, .. } = self;
+        let result = reactor.run().map_err(StartError::system("the reactor"));
+        if let Some(stdio) = stdio {
+            stdio.end();
+        }
+        let counters = services.counters.all();
+        let shown: Vec<_> = counters
+            .iter()
+            .filter(|(_, value)| *value > 0)
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        log::info!("stopped; {}", shown.join(" "));
+        services.audit.close();
+        if let Some(audit) = audit
+            && audit.join().is_err()
+        {
+            log::error!("the audit thread panicked");
+        }
+        result
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+fn load(origin: &Origin, stdio_only: bool) -> Result<Configuration, StartError> {
+    let mut configuration = origin.load(&SystemSources)?;
+    for warning in &configuration.warnings {
+        log::warn!("{warning}");
+    }
+    if stdio_only {
+        configuration.stdio = true;
+        configuration.http = None;
+    }
+    Ok(configuration)
+}
+
+/// Opens the state directory if anything is to be kept in it.
+fn state_directory(configuration: &Configuration) -> Result<Option<StateDirectory>, StartError> {
+    if configuration.http.is_none() {
+        return Ok(None);
+    }
+    let path = &configuration.runtime.state_directory;
+    StateDirectory::open(path)
+        .map(Some)
+        .map_err(StartError::system(format!("the state directory {}", path.display())))
+}
+
+fn first_key(
+    configuration: &Configuration,
+    state: Option<&StateDirectory>,
+) -> Result<Option<FirstKey>, StartError> {
+    let authentication = &configuration.authentication;
+    match state {
+        Some(state) if authentication.enabled && authentication.api_keys.is_empty() => {
+            FirstKey::load_or_make(state).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+type Started = (Box<dyn Audit>, Option<JoinHandle<()>>);
+
+fn audit(configuration: &Configuration) -> Result<Started, StartError> {
+    let settings = &configuration.audit;
+    if !settings.enabled {
+        return Ok((Box::new(AuditLog::off()), None));
+    }
+    let path = settings.log_path.display();
+    let (log, thread) =
+        AuditLog::start(settings).map_err(StartError::system(format!("the audit log {path}")))?;
+    Ok((Box::new(log), Some(thread)))
+}
+
+/// The mailbox, as the keeper of time of requests.
+struct MailboxTimer(Arc<Mailbox>);
+
+impl Timer for MailboxTimer {
+    fn arm(&self, at: Now, target: std::sync::Weak<dyn crate::pipeline::services::Expire>) {
+        self.0.arm(at, target);
+    }
+}
+
+/// What the reactor asks of the server.
+struct Running {
+    services: Arc<Services>,
+    origin: Origin,
+    extras: Extras,
+    stdio_only: bool,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
+    first_key: Option<Arc<FirstKey>>,
+    watch: Watch,
+    configuration: Configuration,
+}
+
+impl Running {
+    /// Reads and checks everything, then swaps it in; on any error all stays as it was.
+    fn try_reload(&mut self) -> Result<u64, StartError> {
+        let next = load(&self.origin, self.stdio_only)?;
+        let state = state_directory(&next)?;
+        let former = self.services.snapshot.load_full();
+        let keeps_counting = next.rate_limiting == self.configuration.rate_limiting;
+        let rate = Some(Arc::clone(&former.rate)).filter(|_| keeps_counting);
+        let number = former.number + 1;
+        let (snapshot, watched) =
+            snapshot::build(number, &next, self.first_key.as_deref(), &self.extras, rate)?;
+        let tls = match next.http.as_ref().and_then(|listener| listener.tls.as_ref()) {
+            Some(settings) => Some(Arc::new(tls::server_config(settings, state.as_ref())?)),
+            None => None,
+        };
+        self.warn_of_what_needs_a_restart(&next);
+        if tls.is_some() == self.tls.load().is_some() {
+            self.tls.store(tls);
+        }
+        self.watch = Watch::new(watched);
+        self.services.replace(snapshot);
+        self.configuration = next;
+        Ok(number)
+    }
+
+    fn warn_of_what_needs_a_restart(&self, next: &Configuration) {
+        let now = &self.configuration;
+        let listeners = |configuration: &Configuration| {
+            let http = configuration.http.as_ref();
+            http.map(|listener| (listener.addresses.clone(), listener.tls.is_some()))
+        };
+        let changed = [
+            ("the listeners", listeners(now) != listeners(next)),
+            ("stdio", now.stdio != next.stdio),
+            ("the state directory", now.runtime.state_directory != next.runtime.state_directory),
+            ("the audit log", now.audit != next.audit),
+            ("the bounds of connections", now.limits != next.limits),
+        ];
+        for (what, has_changed) in changed {
+            if has_changed {
+                log::warn!("{what} changed in the configuration; restart to put that in force");
+            }
+        }
+    }
+}
+
+impl Hooks for Running {
+    fn reload(&mut self) {
+        match self.try_reload() {
+            Ok(number) => log::info!("configuration {number} is in force"),
+            Err(error) => log::error!("the configuration stays as it was:\n{error}"),
+        }
+    }
+
+    fn files_changed(&mut self) {
+        self.watch.publish(&self.services);
+    }
+
+    fn watched(&self) -> Option<RawFd> {
+        self.watch.descriptor()
+    }
+
+    fn drain(&mut self) {
+        self.services.sessions.end_standalone_streams();
+        let snapshot = self.services.snapshot.load();
+        self.services.subscriptions.end_all(|id| {
+            // Only modern requests have subscriptions with an id.
+            let version = Version::modern().last().unwrap_or(Version::NEWEST_LEGACY);
+            let mut meta = serde_json::Map::new();
+            meta.insert(SUBSCRIPTION_ID.into(), id.to_value());
+            let mut json = Vec::new();
+            write_result(&mut json, id, &writer(&snapshot, version).ended(&meta));
+            json
+        });
+    }
+}

@@ -1,0 +1,175 @@
+//! From a configuration to the snapshot that requests are judged by.
+
+use std::sync::Arc;
+
+use super::builder::{Extras, StartError};
+use super::first_start::FirstKey;
+use super::watch::Watched;
+use crate::backend::catalog::{Catalog, Checking};
+use crate::backend::local::command::Launcher;
+use crate::backend::local::command_tool::{self, CommandTool};
+use crate::backend::local::file_resources::{FileProvider, RootProvider};
+use crate::backend::local::host_tool;
+use crate::backend::local::prompts::TemplatePrompt;
+use crate::backend::settings::ResourceSettings;
+use crate::config::Configuration;
+use crate::guard::authn::Authentication;
+use crate::guard::authn::api_key::ApiKeys;
+use crate::guard::authz::Policy;
+use crate::guard::cors::Cors;
+use crate::guard::gate::Endpoint;
+use crate::guard::headers::security_headers;
+use crate::guard::rate::RateLimiter;
+use crate::guard::settings::Scheme;
+use crate::mcp::definitions::Implementation;
+use crate::mcp::legacy::table::SessionLimits;
+use crate::mcp::outlet::OutletLimits;
+use crate::pipeline::snapshot::{CallLimits, HttpFace, Identity, Snapshot};
+use crate::proto::http1::HttpLimits;
+use crate::proto::json::JsonLimits;
+
+/// Bytes that a chunked body may spend on its framing.
+const CHUNK_OVERHEAD: usize = 16 * 1024;
+
+/// Makes the snapshot of a configuration.
+///
+/// `rate` is the counting of the configuration before, kept where its settings have not changed, so
+/// that a reload frees nobody.
+pub(super) fn build(
+    number: u64,
+    configuration: &Configuration,
+    first_key: Option<&FirstKey>,
+    extras: &Extras,
+    rate: Option<Arc<RateLimiter>>,
+) -> Result<(Snapshot, Vec<Watched>), StartError> {
+    let (catalog, watched) = catalog(configuration, extras)?;
+    let limits = &configuration.limits;
+    let validation = &configuration.validation;
+    let outlet = OutletLimits { queued_bytes: limits.stream_bytes, replay_bytes: 0 };
+    let sessions = &configuration.sessions;
+    let snapshot = Snapshot {
+        number,
+        identity: identity(configuration),
+        catalog,
+        policy: Policy::new(&configuration.authorization),
+        authentication: authentication(configuration, first_key)?,
+        rate: rate.unwrap_or_else(|| Arc::new(RateLimiter::new(&configuration.rate_limiting))),
+        json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
+        message_bytes: validation.max_message_size,
+        http: http_face(configuration),
+        sessions: SessionLimits {
+            sessions: sessions.max_sessions,
+            sessions_per_principal: sessions.max_sessions_per_user,
+            idle: sessions.idle,
+            lifetime: sessions.lifetime,
+            outlet: OutletLimits { replay_bytes: sessions.replay_bytes, ..outlet },
+        },
+        outlet,
+        calls: CallLimits {
+            calls: configuration.calls.max_calls,
+            calls_per_principal: configuration.calls.max_calls_per_user,
+            timeout: configuration.calls.timeout,
+            subscriptions: sessions.subscriptions_per_user,
+        },
+    };
+    Ok((snapshot, watched))
+}
+
+fn identity(configuration: &Configuration) -> Identity {
+    let server = &configuration.server;
+    let info = Implementation {
+        name: server.name.clone(),
+        title: server.title.clone(),
+        version: server.version.clone(),
+    };
+    Identity {
+        info: info.to_json(),
+        instructions: server.instructions.clone(),
+        page_size: server.page_size,
+    }
+}
+
+fn authentication(
+    configuration: &Configuration,
+    first_key: Option<&FirstKey>,
+) -> Result<Authentication, StartError> {
+    if !configuration.authentication.enabled {
+        return Ok(Authentication::off());
+    }
+    let mut keys = configuration.authentication.api_keys.clone();
+    keys.extend(first_key.map(FirstKey::entry));
+    Ok(Authentication::by_keys(ApiKeys::new(&keys)?))
+}
+
+fn http_face(configuration: &Configuration) -> Option<HttpFace> {
+    let listener = configuration.http.as_ref()?;
+    let limits = &configuration.limits;
+    let is_tls = listener.tls.is_some();
+    Some(HttpFace {
+        cors: Cors::new(&listener.surface),
+        headers: security_headers(&configuration.security_headers, is_tls),
+        endpoint: Endpoint {
+            path: listener.path.clone(),
+            scheme: if is_tls { Scheme::Https } else { Scheme::Http },
+            surface: listener.surface.clone(),
+        },
+        limits: HttpLimits {
+            head_bytes: limits.head_bytes,
+            target_bytes: limits.target_bytes,
+            headers: limits.headers,
+            body_bytes: configuration.validation.max_message_size,
+            chunk_overhead_bytes: CHUNK_OVERHEAD,
+        },
+    })
+}
+
+fn catalog(
+    configuration: &Configuration,
+    extras: &Extras,
+) -> Result<(Catalog, Vec<Watched>), StartError> {
+    let checking = Checking {
+        input: configuration.validation.json_schema,
+        output: configuration.validation.output_schema,
+    };
+    let mut catalog = Catalog::default();
+    let mut watched = Vec::new();
+    let launcher =
+        Arc::new(Launcher { program: extras.launcher.clone(), prefix: vec!["jail".into()] });
+    for settings in &configuration.tools {
+        let handler = Arc::new(CommandTool::new(settings, Arc::clone(&launcher)));
+        catalog.add_tool(&command_tool::definition(settings), handler, false, checking)?;
+    }
+    if configuration.host.enabled {
+        for (definition, handler) in host_tool::tools(&configuration.host) {
+            catalog.add_tool(&definition, Arc::new(handler), false, checking)?;
+        }
+    }
+    for settings in &configuration.prompts {
+        let prompt = TemplatePrompt::new(settings.clone());
+        catalog.add_prompt(&prompt.definition(), Arc::new(prompt))?;
+    }
+    for settings in &configuration.resources {
+        match settings {
+            ResourceSettings::File(file) => {
+                let provider = FileProvider::open(file);
+                let provider = provider.map_err(|e| StartError::resource(&file.file, &e))?;
+                let provider = Arc::new(provider);
+                if file.watch {
+                    watched.push(Watched::File(Arc::clone(&provider)));
+                }
+                catalog.add_resources(provider);
+            }
+            ResourceSettings::Root(root) => {
+                let provider = RootProvider::open(root);
+                let provider = provider.map_err(|e| StartError::resource(&root.root, &e))?;
+                let provider = Arc::new(provider);
+                if root.watch {
+                    watched.push(Watched::Root(Arc::clone(&provider)));
+                }
+                catalog.add_resources(provider);
+            }
+        }
+    }
+    extras.offer(&mut catalog, checking)?;
+    Ok((catalog, watched))
+}
