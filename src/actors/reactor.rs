@@ -43,6 +43,8 @@ const KEEP: usize = 8;
 const ACCEPT_AT_ONCE: usize = 64;
 /// How long accepting rests when there is no descriptor or no room.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Deadlines that are kept before those of finished calls are looked for.
+const MOST_DEADLINES: usize = 8_192;
 /// How often it is looked, while going down, whether all is over.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 /// How often sessions are looked through for those that are over.
@@ -257,6 +259,9 @@ impl<H: Hooks> Reactor<H> {
             },
         };
         let _ = socket.set_nodelay(true);
+        // A peer that vanished without a word is noticed although little is sent to it.
+        let stall = self.parts.around.limits.write_stall;
+        let _ = socket2::SockRef::from(&socket).set_tcp_user_timeout(Some(stall));
         let index = self.free_index();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = Token(CONNECTIONS + index);
@@ -302,6 +307,11 @@ impl<H: Hooks> Reactor<H> {
         let letters = self.parts.mailbox.take();
         for (at, target) in letters.deadlines {
             self.deadlines.push(Reverse(Deadline(at, target)));
+        }
+        // Deadlines of what is over are forgotten before they come.
+        let most = MOST_DEADLINES.max(4 * self.connections.len());
+        if self.deadlines.len() > most {
+            self.deadlines.retain(|Reverse(Deadline(_, target))| target.strong_count() > 0);
         }
         if letters.input_ended && self.listeners.is_empty() {
             self.begin_drain();

@@ -272,7 +272,11 @@ impl Conn {
                 }
                 self.enter(Phase::Body(Box::new(InBody { head, entered })), now);
             }
-            Err(reply) => {
+            Err(mut reply) => {
+                if head.method() == "HEAD" {
+                    // Whoever asked so takes the next bytes for the next response.
+                    reply.body = Body::Empty;
+                }
                 let is_short = head.content_length().unwrap_or(0) <= DISCARD_BYTES;
                 let keep_alive = head.keep_alive();
                 if is_short && !head.is_chunked() && !head.expects_continue() {

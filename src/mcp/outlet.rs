@@ -109,6 +109,11 @@ impl Outlet {
             if weight == Weight::Droppable && !self.has_room_for(&state, &json) {
                 return Push::Dropped;
             }
+            if state.reader.is_none() && json.len() > self.limits.queued_bytes {
+                // Too much to keep for somebody who may never come back.
+                state.give_up();
+                return Push::Ended;
+            }
             state.last_sequence += 1;
             state.queued_bytes += json.len();
             let sequence = state.last_sequence;
@@ -189,6 +194,9 @@ impl Outlet {
         let mut state = self.state.lock();
         if state.ticket == ticket {
             state.reader = None;
+            if state.queued_bytes > self.limits.queued_bytes {
+                state.give_up();
+            }
         }
     }
 
@@ -220,10 +228,9 @@ impl Outlet {
         self.state.lock().queued_bytes
     }
 
-    /// Ended, and all of it was taken.
-    pub fn is_drained(&self) -> bool {
-        let state = self.state.lock();
-        state.ended && state.queue.is_empty()
+    /// Nothing will be added to it.
+    pub fn is_ended(&self) -> bool {
+        self.state.lock().ended
     }
 
     /// Somebody reads it.
@@ -237,6 +244,13 @@ impl State {
         self.reader = Some(reader);
         self.ticket += 1;
         self.ticket
+    }
+
+    /// Forgets all that waits and ends: it cannot be kept.
+    fn give_up(&mut self) {
+        self.queue = VecDeque::new();
+        self.queued_bytes = 0;
+        self.ended = true;
     }
 
     /// The lowest position from which nothing is missing.
@@ -316,6 +330,18 @@ mod tests {
         assert!(outlet.take(first, 100).superseded);
         assert_eq!(bodies(&outlet.take(second, 100)), [&b"bb"[..], b"cc"]);
         assert_eq!(first_reader.0.load(Ordering::Relaxed), 4, "three messages and the takeover");
+    }
+
+    #[test]
+    fn what_nobody_reads_is_kept_within_the_bound_only() {
+        let outlet = Outlet::new(LIMITS);
+        assert_eq!(outlet.push(vec![b'a'; 100], Weight::Answer(200)), Push::Ended);
+        let outlet = Outlet::new(LIMITS);
+        let ticket = outlet.attach(Arc::new(Woken::default())).unwrap();
+        assert_eq!(outlet.push(vec![b'a'; 100], Weight::Answer(200)), Push::Queued);
+        outlet.detach(ticket);
+        assert_eq!(outlet.queued_bytes(), 0);
+        assert!(outlet.is_ended());
     }
 
     #[test]

@@ -66,7 +66,7 @@ pub struct Listener {
     /// The listen request that every notice must name (modern era).
     pub subscription: Option<Id>,
     /// What is held as long as it listens: its place among the calls that wait.
-    pub place: Option<Box<dyn Place>>,
+    pub place: Mutex<Option<Box<dyn Place>>>,
 }
 
 /// Something that is counted as long as it is held.
@@ -162,6 +162,7 @@ impl Subscriptions {
         for listener in self.live() {
             if let Some(id) = &listener.subscription {
                 listener.outlet.push(result(id), Weight::Answer(200));
+                listener.place.lock().take();
             }
         }
     }
@@ -188,7 +189,7 @@ mod tests {
             filter: Mutex::new(filter),
             outlet: Arc::new(Outlet::new(OutletLimits { queued_bytes: 1_000, replay_bytes: 0 })),
             subscription,
-            place: None,
+            place: Mutex::new(None),
         })
     }
 

@@ -179,7 +179,7 @@ impl LineRoad {
             filter: Mutex::new(filter),
             outlet: Arc::clone(&self.outlet),
             subscription: Some(parts.id.clone()),
-            place: Some(Box::new(permit)),
+            place: Mutex::new(Some(Box::new(permit))),
         });
         listener.acknowledge();
         self.services.subscriptions.add(&listener);

@@ -4,6 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
+
 use super::answer::{Answer, Reply, Streamed};
 use super::dispatch::{Run, Work, initialized};
 use super::exchange::{Ending, Exchange};
@@ -213,10 +215,10 @@ fn listen(carried: Carried, filter: Filter, reader: &Arc<dyn Wake>) -> Carrying<
     };
     let listener = Arc::new(Listener {
         principal: Arc::clone(&carried.parts.principal),
-        filter: parking_lot::Mutex::new(filter),
+        filter: Mutex::new(filter),
         outlet: Arc::clone(&outlet),
         subscription: Some(carried.parts.id.clone()),
-        place: Some(Box::new(permit)),
+        place: Mutex::new(Some(Box::new(permit))),
     });
     listener.acknowledge();
     services.subscriptions.add(&listener);

@@ -99,7 +99,9 @@ fn legacy(
     message: Message,
     find_session: impl FnOnce(&str, &Principal) -> Option<Arc<Session>>,
 ) -> Result<Incoming, Refusal> {
-    let session_id = single(head, SESSION_HEADER).map_err(Refusal::invalid)?;
+    let session_id = single(head, SESSION_HEADER).map_err(|_| {
+        Refusal::invalid(RpcError::invalid_request("The Mcp-Session-Id header is not valid"))
+    })?;
     let is_initialize =
         matches!(&message, Message::Request { method, .. } if method == "initialize");
     // A client that begins anew may still send the id of its old session.

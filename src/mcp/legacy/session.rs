@@ -67,7 +67,7 @@ impl Session {
             filter: Mutex::new(Filter::lists()),
             outlet,
             subscription: None,
-            place: None,
+            place: Mutex::new(None),
         });
         Self {
             id,
@@ -171,7 +171,7 @@ impl State {
         let done: Vec<u64> = self
             .streams
             .iter()
-            .filter(|(_, stream)| stream.is_drained() && !stream.has_reader())
+            .filter(|(_, stream)| stream.is_ended() && !stream.has_reader())
             .map(|(number, _)| *number)
             .collect();
         let surplus = done.len().saturating_sub(KEPT_STREAMS);
@@ -257,6 +257,7 @@ mod tests {
         let (unfinished, _) = session.open_stream();
         for _ in 0..100 {
             let (_, stream) = session.open_stream();
+            stream.push(b"never fetched".to_vec(), Weight::Answer(200));
             stream.end();
         }
         assert!(session.stream(unfinished).is_some());
