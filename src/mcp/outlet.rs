@@ -303,13 +303,13 @@ mod tests {
     #[test]
     fn a_slow_reader_loses_what_may_be_lost_and_never_an_answer() {
         let outlet = Outlet::new(LIMITS);
+        let ticket = outlet.attach(Arc::new(Woken::default())).unwrap();
         assert_eq!(outlet.push(b"12345".to_vec(), Weight::Droppable), Push::Queued);
         assert_eq!(outlet.push(b"12345".to_vec(), Weight::Droppable), Push::Dropped, "the same");
         assert_eq!(outlet.push(b"123456".to_vec(), Weight::Droppable), Push::Dropped, "no room");
         assert_eq!(outlet.push(vec![b'a'; 100], Weight::Answer(200)), Push::Queued);
         outlet.end();
         assert_eq!(outlet.push(b"x".to_vec(), Weight::Answer(200)), Push::Ended);
-        let ticket = outlet.attach(Arc::new(Woken::default())).unwrap();
         let first = outlet.take(ticket, 1);
         assert_eq!((bodies(&first), first.more, first.ended), (vec![&b"12345"[..]], true, false));
         let second = outlet.take(ticket, 1_000);
