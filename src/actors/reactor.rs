@@ -25,6 +25,7 @@ use super::worker::ReadyQueue;
 use crate::base::clock::Now;
 use crate::connection::caps::Caps;
 use crate::connection::conn::{Conn, Surroundings};
+use crate::connection::link::Link;
 use crate::connection::scratch::Scratch;
 use crate::connection::slot::{Ready as _, Slot};
 use crate::connection::wire::Wire;
@@ -271,7 +272,7 @@ impl<H: Hooks> Reactor<H> {
             return;
         }
         counters.connections_accepted.increment();
-        let conn = Conn::new(socket, wire, ip, place, Now::read());
+        let conn = Conn::new(Link::new(socket, wire), ip, place, Now::read());
         let queue: Arc<ReadyQueue> = Arc::clone(&self.parts.queue);
         let slot = Slot::new(conn, queue, Arc::clone(&self.parts.around));
         // Its first step sets its deadline, whether anything has come yet or not.

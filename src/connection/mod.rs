@@ -1,9 +1,12 @@
 //! One client's socket: its bytes, its state, its deadlines. A connection is run by one thread at a
 //! time, one bounded step after another, and never waits for its peer.
 
+pub mod answers;
 pub mod caps;
 pub mod conn;
+pub mod link;
 pub mod phase;
+pub mod requests;
 pub mod scratch;
 pub mod settings;
 pub mod slot;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::conn::{Conn, Rest, Surroundings};
+use super::conn::{Conn, Rest, Step, Surroundings};
 use super::scratch::Scratch;
 use crate::base::clock::Now;
 use crate::mcp::outlet::Wake;
@@ -117,8 +117,14 @@ impl Slot {
     fn step(&self, scratch: &mut Scratch, reader: &Arc<dyn Wake>) -> Option<Rest> {
         let mut place = self.conn.lock();
         let conn = place.as_mut()?;
-        let hung_up = self.hung_up.load(Ordering::Acquire);
-        let step = || conn.step(&self.around, scratch, reader, hung_up);
+        let step = Step {
+            around: &self.around,
+            scratch,
+            reader,
+            hung_up: self.hung_up.load(Ordering::Acquire),
+            now: Now::read(),
+        };
+        let step = || conn.step(step);
         // A panic is the end of one connection and of nothing else.
         let rest = catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
             log::error!("a step of a connection panicked; the connection was closed");

@@ -1,0 +1,134 @@
+//! A socket, the wire on it, and what the socket has not taken yet. It moves bytes and keeps time of
+//! a peer that takes none; what the bytes mean is not known here.
+
+use std::io::{self, Read as _};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+
+use super::scratch::Scratch;
+use super::wire::{Fed, Wire};
+use crate::base::clock::Now;
+use crate::proto::buffer::Buffer;
+
+/// The link to a peer; see the module.
+#[derive(Debug)]
+pub struct Link {
+    socket: TcpStream,
+    wire: Wire,
+    unsent: Vec<u8>,
+    unsent_from: usize,
+    stalled_since: Option<Now>,
+}
+
+/// What one read gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing at this time.
+    Nothing,
+    /// The peer sends nothing more.
+    End,
+    /// The peer broke TLS.
+    Broken,
+}
+
+impl Link {
+    /// A link over `socket`.
+    pub fn new(socket: TcpStream, wire: Wire) -> Self {
+        Self { socket, wire, unsent: Vec::new(), unsent_from: 0, stalled_since: None }
+    }
+
+    /// True until the TLS handshake is done.
+    pub fn is_handshaking(&self) -> bool {
+        self.wire.is_handshaking()
+    }
+
+    /// Since when the peer takes nothing of what waits for it.
+    pub fn stalled_since(&self) -> Option<Now> {
+        self.stalled_since
+    }
+
+    /// Reads once and appends what it says to `input`.
+    pub fn receive(&mut self, scratch: &mut Scratch, input: &mut Buffer) -> io::Result<Received> {
+        let count = match self.read(scratch)? {
+            Received::Bytes(count) => count,
+            other => return Ok(other),
+        };
+        let received = scratch.received.get(..count).unwrap_or_default();
+        match self.wire.feed(received, input) {
+            Fed::Open => Ok(Received::Bytes(count)),
+            Fed::Closed => Ok(Received::End),
+            Fed::Broken => {
+                // The alert says why, if the peer still listens.
+                let _ = self.wire.send(&mut self.socket, &[]);
+                Ok(Received::Broken)
+            }
+        }
+    }
+
+    /// Reads once and forgets what it was.
+    pub fn drop_input(&mut self, scratch: &mut Scratch) -> io::Result<Received> {
+        self.read(scratch)
+    }
+
+    fn read(&mut self, scratch: &mut Scratch) -> io::Result<Received> {
+        loop {
+            match self.socket.read(&mut scratch.received) {
+                Ok(0) => return Ok(Received::End),
+                Ok(count) => return Ok(Received::Bytes(count)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Received::Nothing);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Sends what waits, then `fresh`; what the socket does not take waits on.
+    pub fn send(&mut self, fresh: &[u8], now: Now) -> io::Result<()> {
+        let mut moved = self.send_waiting()?;
+        if !fresh.is_empty() {
+            let is_clear = self.unsent.is_empty();
+            let sent = if is_clear { self.wire.send(&mut self.socket, fresh)? } else { 0 };
+            self.unsent.extend_from_slice(fresh.get(sent..).unwrap_or_default());
+            moved |= sent > 0;
+        }
+        let has_backlog = !self.unsent.is_empty() || self.wire.has_backlog();
+        self.stalled_since = match self.stalled_since {
+            _ if !has_backlog => None,
+            Some(since) if !moved => Some(since),
+            _ => Some(now),
+        };
+        Ok(())
+    }
+
+    /// Sends of what waits; true if the socket took any of it.
+    fn send_waiting(&mut self) -> io::Result<bool> {
+        let had_backlog = self.wire.has_backlog();
+        if self.unsent.is_empty() && !had_backlog {
+            return Ok(false);
+        }
+        let waiting = self.unsent.get(self.unsent_from..).unwrap_or_default();
+        let sent = self.wire.send(&mut self.socket, waiting)?;
+        self.unsent_from += sent;
+        if self.unsent_from == self.unsent.len() {
+            self.unsent = Vec::new();
+            self.unsent_from = 0;
+        }
+        Ok(sent > 0 || (had_backlog && !self.wire.has_backlog()))
+    }
+
+    /// Says that we send nothing more, once all that waits is sent.
+    pub fn close_notify(&mut self) {
+        self.wire.close_notify();
+    }
+
+    /// Ends our side of the connection.
+    pub fn finish_sending(&self) {
+        // A peer that has gone needs no goodbye.
+        let _ = self.socket.shutdown(Shutdown::Write);
+    }
+}
