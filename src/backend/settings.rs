@@ -28,16 +28,16 @@ pub struct HostSettings {
 pub struct LogFile {
     /// The name callers use.
     pub name: String,
-    /// The file; callers never see or choose it.
+    /// The file; callers never see or choose it. A symbolic link as its last part is refused.
     pub path: PathBuf,
 }
 
 /// A service whose state callers may ask for.
 #[derive(Clone, Debug)]
 pub struct Service {
-    /// The name callers use, and that of the process.
+    /// The name callers use, and the systemd unit without `.service` where there is no PID file.
     pub name: String,
-    /// The file that holds its process number; default none, the process is found by name.
+    /// The file in which it keeps the number of its main process; default none.
     pub pid_file: Option<PathBuf>,
 }
 

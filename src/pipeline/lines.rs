@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use super::answer::refusal_line;
 use super::dispatch::{Run, Work, dispatch, initialized, target_of};
 use super::exchange::{Ending, Exchange, Transport};
-use super::pending::{Destination, Outcome};
+use super::pending::Destination;
 use super::road::CallParts;
 use super::services::Services;
 use super::snapshot::Snapshot;
@@ -27,7 +27,7 @@ use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::subscriptions::{Filter, Listener};
 use crate::proto::idscan::IdScanner;
-use crate::proto::jsonrpc::{Id, write_error, write_result};
+use crate::proto::jsonrpc::{Id, write_result};
 
 /// One connection of lines; see the module.
 #[derive(Debug)]
@@ -139,21 +139,8 @@ impl LineRoad {
         let context = Context::new(principal, version, Arc::default(), heard, wishes);
         let outcome = run_guarded(run, &context);
         let mut json = Vec::new();
-        let ending = match &outcome {
-            Outcome::Result(result) => {
-                write_result(&mut json, &id, result);
-                Ending::Done
-            }
-            Outcome::ToolError(result) => {
-                write_result(&mut json, &id, result);
-                Ending::ToolError
-            }
-            Outcome::Error(error) => {
-                write_error(&mut json, Some(&id), error.code, &error.message, error.data.as_ref());
-                Ending::Failed(error)
-            }
-        };
-        waiting.exchange.finish(&ending);
+        outcome.write(&mut json, &id, version.era());
+        waiting.exchange.finish(&outcome.ending());
         self.send(json);
     }
 

@@ -9,7 +9,7 @@ use super::calls::Permit;
 use super::exchange::{Ending, Exchange};
 use crate::base::cancel::{Cancellation, Cause};
 use crate::base::clock::Now;
-use crate::mcp::era::Version;
+use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::{Outlet, Weight};
@@ -27,6 +27,31 @@ pub enum Outcome {
     Error(RpcError),
 }
 
+impl Outcome {
+    /// Appends the response under `id`, and gives the HTTP status it has in `era`.
+    pub fn write(&self, out: &mut Vec<u8>, id: &Id, era: Era) -> u16 {
+        match self {
+            Self::Result(result) | Self::ToolError(result) => {
+                write_result(out, id, result);
+                200
+            }
+            Self::Error(error) => {
+                write_error(out, Some(id), error.code, &error.message, error.data.as_ref());
+                error.status(era)
+            }
+        }
+    }
+
+    /// How the request ends that came to this.
+    pub fn ending(&self) -> Ending<'_> {
+        match self {
+            Self::Result(_) => Ending::Done,
+            Self::ToolError(_) => Ending::ToolError,
+            Self::Error(error) => Ending::Failed(error),
+        }
+    }
+}
+
 /// Where the answer goes.
 #[derive(Debug)]
 pub enum Destination {
@@ -41,7 +66,7 @@ pub enum Destination {
 pub struct Pending {
     exchange: Mutex<Option<Exchange>>,
     id: Id,
-    version: Version,
+    era: Era,
     destination: Destination,
     session: Option<Arc<Session>>,
     cancellation: Arc<Cancellation>,
@@ -53,7 +78,7 @@ impl Pending {
     pub fn new(
         exchange: Exchange,
         id: Id,
-        version: Version,
+        era: Era,
         destination: Destination,
         session: Option<Arc<Session>>,
         cancellation: Arc<Cancellation>,
@@ -62,7 +87,7 @@ impl Pending {
         Self {
             exchange: Mutex::new(Some(exchange)),
             id,
-            version,
+            era,
             destination,
             session,
             cancellation,
@@ -83,12 +108,7 @@ impl Pending {
                 self.answer(&Outcome::Error(too_long()));
             }
             Some(Cause::Shutdown) | None => {
-                let ending = match &outcome {
-                    Outcome::Result(_) => Ending::Done,
-                    Outcome::ToolError(_) => Ending::ToolError,
-                    Outcome::Error(error) => Ending::Failed(error),
-                };
-                exchange.finish(&ending);
+                exchange.finish(&outcome.ending());
                 self.answer(&outcome);
             }
         }
@@ -101,17 +121,7 @@ impl Pending {
 
     fn answer(&self, outcome: &Outcome) {
         let mut json = Vec::new();
-        let status = match outcome {
-            Outcome::Result(result) | Outcome::ToolError(result) => {
-                write_result(&mut json, &self.id, result);
-                200
-            }
-            Outcome::Error(error) => {
-                let data = error.data.as_ref();
-                write_error(&mut json, Some(&self.id), error.code, &error.message, data);
-                error.status(self.version.era())
-            }
-        };
+        let status = outcome.write(&mut json, &self.id, self.era);
         let (Destination::Own(outlet) | Destination::Shared(outlet)) = &self.destination;
         outlet.push(json, Weight::Answer(status));
         self.leave();

@@ -26,7 +26,7 @@ use crate::mcp::outlet::{AttachError, Outlet, Wake};
 use crate::mcp::subscriptions::{Filter, Listener};
 use crate::proto::http1::Head;
 use crate::proto::http1::response::HeaderBlock;
-use crate::proto::jsonrpc::{write_error, write_result};
+use crate::proto::jsonrpc::write_result;
 
 /// A granted call on its way to its answer.
 #[derive(Debug)]
@@ -75,21 +75,8 @@ fn quick(carried: Carried, run: Run) -> Reply {
     let context = Context::new(principal, version, Arc::default(), None, wishes);
     let outcome = run_guarded(run, &context);
     let mut json = Vec::with_capacity(256);
-    let status = match &outcome {
-        Outcome::Result(result) | Outcome::ToolError(result) => {
-            write_result(&mut json, &id, result);
-            200
-        }
-        Outcome::Error(error) => {
-            write_error(&mut json, Some(&id), error.code, &error.message, error.data.as_ref());
-            error.status(version.era())
-        }
-    };
-    carried.exchange.finish(&match &outcome {
-        Outcome::Result(_) => Ending::Done,
-        Outcome::ToolError(_) => Ending::ToolError,
-        Outcome::Error(error) => Ending::Failed(error),
-    });
+    let status = outcome.write(&mut json, &id, version.era());
+    carried.exchange.finish(&outcome.ending());
     Reply { cors: carried.cors, ..reply_with(status, json, carried.accepts) }
 }
 
@@ -171,7 +158,7 @@ impl Waiting {
         let pending = Arc::new(Pending::new(
             self.exchange,
             id,
-            version,
+            version.era(),
             destination,
             session,
             Arc::clone(cancellation),

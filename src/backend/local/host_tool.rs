@@ -20,19 +20,8 @@ pub struct HostTool {
 /// All tools of the host toolset and their definitions.
 pub fn tools(configured: &Configured) -> Vec<(Tool, HostTool)> {
     let settings = Arc::new(HostSettings {
-        log_files: configured
-            .log_files
-            .iter()
-            .map(|file| host::LogFile { name: file.name.clone(), path: file.path.clone() })
-            .collect(),
-        services: configured
-            .services
-            .iter()
-            .map(|service| host::Service {
-                name: service.name.clone(),
-                pid_file: service.pid_file.clone(),
-            })
-            .collect(),
+        log_files: configured.log_files.clone(),
+        services: configured.services.clone(),
         max_processes: configured.max_processes,
         ..HostSettings::default()
     });

@@ -28,6 +28,8 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use crate::backend::settings::{LogFile, Service};
+
 /// What the host toolset reads and how much of it a call may return.
 #[derive(Clone, Debug)]
 pub struct HostSettings {
@@ -57,24 +59,6 @@ impl Default for HostSettings {
             max_log_bytes: 64 * 1024,
         }
     }
-}
-
-/// A log file that callers may read by name.
-#[derive(Clone, Debug)]
-pub struct LogFile {
-    /// The name callers use; the path is never shown.
-    pub name: String,
-    /// The regular file; a symbolic link as the last component is refused.
-    pub path: PathBuf,
-}
-
-/// A service whose state callers may ask for.
-#[derive(Clone, Debug)]
-pub struct Service {
-    /// The name callers use, and the systemd unit without `.service` when there is no PID file.
-    pub name: String,
-    /// The file in which the service keeps the number of its main process.
-    pub pid_file: Option<PathBuf>,
 }
 
 /// One tool as `tools/list` describes it; the schemas are JSON Schema 2020-12.
