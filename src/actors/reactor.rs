@@ -366,6 +366,8 @@ impl<H: Hooks> Reactor<H> {
                 if let Err(error) = watch_files(&self.poll, &self.hooks) {
                     log::warn!("changes of files will not be noticed: {error}");
                 }
+            } else if signal == Signal::USR1.as_raw() {
+                log::info!("counters: {}", self.parts.around.services.counters);
             } else if self.drain_until.is_some() {
                 log::warn!("a second signal: ending now");
                 self.drain_until = Some(Now::from_micros(0));

@@ -144,7 +144,8 @@ fn write_all(outlet: &Outlet, ticket: u64, signal: &Signal) {
     let mut stdout = io::stdout().lock();
     loop {
         let taken = outlet.take(ticket, WRITE_BYTES);
-        signal.changed.notify_all();
+        // Under the lock, or a reader that is about to wait for room would miss it.
+        signal.set(|_| {});
         let mut bytes = Vec::new();
         for frame in &taken.frames {
             bytes.extend_from_slice(&frame.json);

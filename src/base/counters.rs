@@ -1,5 +1,6 @@
 //! The counters of the program. A counter only ever grows, and its set of names is fixed here.
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
@@ -17,6 +18,17 @@ macro_rules! counters {
             }
         }
     };
+}
+
+/// All counters that have moved: `connections_accepted=2 requests_finished=5`.
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moved = self.all().into_iter().filter(|(_, value)| *value > 0);
+        for (index, (name, value)) in moved.enumerate() {
+            write!(f, "{}{name}={value}", if index > 0 { " " } else { "" })?;
+        }
+        Ok(())
+    }
 }
 
 /// A number that only grows.

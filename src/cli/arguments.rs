@@ -21,8 +21,8 @@ serve   Serves MCP. Without a configuration: HTTPS on 127.0.0.1:8443 with a cert
           --stdio             serve standard input and output and no network
           --listen ADDRESS    without a configuration: another address, such as 127.0.0.1:9443
           --state DIRECTORY   without a configuration: where keys and the audit log are kept
-        SIGHUP reads the configuration again; SIGTERM and SIGINT end the server, which finishes
-        what runs; a second one ends it at once.
+        SIGHUP reads the configuration again; SIGUSR1 writes the counters to the log; SIGTERM and
+        SIGINT end the server, which finishes what runs; a second one ends it at once.
 
 key     new   makes an API key and prints it with the hash to put into a configuration
         hash  reads a key from standard input and prints its hash

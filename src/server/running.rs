@@ -171,13 +171,7 @@ impl Server {
         if let Some(stdio) = stdio {
             stdio.end();
         }
-        let counters = services.counters.all();
-        let shown: Vec<_> = counters
-            .iter()
-            .filter(|(_, value)| *value > 0)
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        log::info!("stopped; {}", shown.join(" "));
+        log::info!("stopped; counters: {}", services.counters);
         services.audit.close();
         if let Some(audit) = audit
             && audit.join().is_err()
