@@ -1,6 +1,6 @@
 //! A server that runs: its threads, its listeners, and what a reload and a drain do to them.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -54,56 +54,15 @@ impl Server {
         let first_key = first_key(&configuration, state.as_ref())?.map(Arc::new);
         let (snapshot, watched) =
             snapshot::build(1, &configuration, first_key.as_deref(), &extras, None)?;
-        let tls = Arc::new(ArcSwapOption::empty());
-        let (sockets, authority) = match &configuration.http {
-            None => (Vec::new(), None),
-            Some(listener) => {
-                if let Some(settings) = &listener.tls {
-                    let config = tls::server_config(settings, state.as_ref())?;
-                    tls.store(Some(Arc::new(config)));
-                }
-                let authority = listener.tls.as_ref().zip(state.as_ref());
-                let authority = authority.and_then(|(s, state)| tls::authority_file(s, state));
-                (bind(&listener.addresses)?, authority)
-            }
-        };
+        let Network { sockets, tls, addresses, url, authority } =
+            Network::open(&configuration, state.as_ref())?;
         drop(state);
-        let addresses: Vec<_> = sockets.iter().filter_map(|s| s.local_addr().ok()).collect();
-        let url = configuration.http.as_ref().zip(addresses.first()).map(|(listener, address)| {
-            let scheme = if listener.tls.is_some() { "https" } else { "http" };
-            format!("{scheme}://{address}{}", listener.path)
-        });
-
         let mailbox = Arc::new(Mailbox::default());
         let (audit, audit_thread) = audit(&configuration)?;
         let handlers = Handlers::new(configuration.runtime.handlers, WAITING_JOBS);
-        let timer = MailboxTimer(Arc::clone(&mailbox));
-        let services =
-            Arc::new(Services::new(snapshot, audit, Box::new(handlers), Box::new(timer))?);
-
-        let limits = &configuration.limits;
-        let queue = ReadyQueue::new(limits.max_connections);
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        if !sockets.is_empty() {
-            let workers = configuration.runtime.worker_threads(cores);
-            worker::start(workers, &queue).map_err(StartError::system("worker threads"))?;
-        }
-        let handshake = configuration.http.as_ref().and_then(|listener| listener.tls.as_ref());
-        let parts = Parts {
-            listeners: sockets,
-            tls: Arc::clone(&tls),
-            caps: Caps::new(limits.max_connections, limits.max_connections_per_address),
-            around: Arc::new(Surroundings {
-                services: Arc::clone(&services),
-                limits: limits.clone(),
-                handshake_timeout: handshake
-                    .map_or(tls::NO_HANDSHAKE, |settings| settings.handshake_timeout),
-                is_draining: AtomicBool::new(false),
-            }),
-            queue,
-            mailbox: Arc::clone(&mailbox),
-            drain: configuration.runtime.drain,
-        };
+        let timer = Box::new(MailboxTimer(Arc::clone(&mailbox)));
+        let services = Arc::new(Services::new(snapshot, audit, Box::new(handlers), timer)?);
+        let parts = parts(&configuration, &services, &mailbox, sockets, Arc::clone(&tls))?;
         let is_stdio = configuration.stdio;
         let running = Running {
             services: Arc::clone(&services),
@@ -116,13 +75,11 @@ impl Server {
             configuration,
         };
         let reactor = Reactor::new(parts, running).map_err(StartError::system("the reactor"))?;
-        let stdio = if is_stdio {
-            let limits = services.snapshot.load().outlet;
-            let stdio = Stdio::start(&services, limits, mailbox);
-            Some(stdio.map_err(StartError::system("standard input and output"))?)
-        } else {
-            None
-        };
+        let limits = services.snapshot.load().outlet;
+        let stdio = is_stdio
+            .then(|| Stdio::start(&services, limits, mailbox))
+            .transpose()
+            .map_err(StartError::system("standard input and output"))?;
         Ok(Self {
             reactor,
             services,
@@ -186,6 +143,79 @@ impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("addresses", &self.addresses).finish_non_exhaustive()
     }
+}
+
+/// The listening side of a server.
+struct Network {
+    sockets: Vec<TcpListener>,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
+    addresses: Vec<SocketAddr>,
+    url: Option<String>,
+    authority: Option<PathBuf>,
+}
+
+impl Network {
+    /// Makes or reads certificates and opens the listening sockets.
+    fn open(
+        configuration: &Configuration,
+        state: Option<&StateDirectory>,
+    ) -> Result<Self, StartError> {
+        let tls = Arc::new(ArcSwapOption::empty());
+        let Some(listener) = &configuration.http else {
+            return Ok(Self {
+                sockets: Vec::new(),
+                tls,
+                addresses: Vec::new(),
+                url: None,
+                authority: None,
+            });
+        };
+        if let Some(settings) = &listener.tls {
+            tls.store(Some(Arc::new(tls::server_config(settings, state)?)));
+        }
+        let authority = listener.tls.as_ref().zip(state);
+        let authority =
+            authority.and_then(|(settings, state)| tls::authority_file(settings, state));
+        let sockets = bind(&listener.addresses)?;
+        let addresses: Vec<_> =
+            sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
+        let scheme = if listener.tls.is_some() { "https" } else { "http" };
+        let url = addresses.first().map(|a| format!("{scheme}://{a}{}", listener.path));
+        Ok(Self { sockets, tls, addresses, url, authority })
+    }
+}
+
+/// What the reactor is made of; starts the workers if there is something for them.
+fn parts(
+    configuration: &Configuration,
+    services: &Arc<Services>,
+    mailbox: &Arc<Mailbox>,
+    listeners: Vec<TcpListener>,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
+) -> Result<Parts, StartError> {
+    let limits = &configuration.limits;
+    let queue = ReadyQueue::new(limits.max_connections);
+    if !listeners.is_empty() {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let workers = configuration.runtime.worker_threads(cores);
+        worker::start(workers, &queue).map_err(StartError::system("worker threads"))?;
+    }
+    let settings = configuration.http.as_ref().and_then(|listener| listener.tls.as_ref());
+    let handshake_timeout = settings.map_or(tls::NO_HANDSHAKE, |tls| tls.handshake_timeout);
+    Ok(Parts {
+        listeners,
+        tls,
+        caps: Caps::new(limits.max_connections, limits.max_connections_per_address),
+        around: Arc::new(Surroundings {
+            services: Arc::clone(services),
+            limits: limits.clone(),
+            handshake_timeout,
+            is_draining: AtomicBool::new(false),
+        }),
+        queue,
+        mailbox: Arc::clone(mailbox),
+        drain: configuration.runtime.drain,
+    })
 }
 
 fn load(origin: &Origin, stdio_only: bool) -> Result<Configuration, StartError> {
