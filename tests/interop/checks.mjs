@@ -33,7 +33,7 @@ export function httpOptions(key, statuses = []) {
   };
 }
 
-/// `callTool(params, onProgress)` hides the one call whose signature differs between the SDKs.
+/// `callTool(params, options)` hides the one call whose signature differs between the SDKs.
 export async function* checks(client, callTool) {
   const names = (await client.listTools()).tools.map((tool) => tool.name);
   const wanted = ['echo', 'add', 'slow_count'].every((name) => names.includes(name));
@@ -54,11 +54,22 @@ export async function* checks(client, callTool) {
   yield 'an unknown tool is an error';
 
   const seen = [];
-  const onProgress = ({ progress, total }) => seen.push(`${progress}/${total}`);
-  const count = await callTool({ name: 'slow_count', arguments: { count: 3 } }, onProgress);
+  const onprogress = ({ progress, total }) => seen.push(`${progress}/${total}`);
+  const count = await callTool({ name: 'slow_count', arguments: { count: 3 } }, { onprogress });
   expect(!count.isError && textOf(count) !== '', 'slow_count failed', count);
   expect(seen.join(' ') === '1/3 2/3 3/3', 'progress is not 1, 2, 3 of 3', seen);
   yield 'progress is received in order';
+
+  const abort = new AbortController();
+  const cancel = { signal: abort.signal, onprogress: () => abort.abort() };
+  const given = await callTool({ name: 'slow_count', arguments: { count: 100 } }, cancel).then(
+    () => 'answered',
+    () => 'given up',
+  );
+  expect(given === 'given up', 'a cancelled call was answered', given);
+  const after = await callTool({ name: 'echo', arguments: { text: 'after' } });
+  expect(textOf(after) === 'after', 'echo failed after a cancelled call', after);
+  yield 'a call is cancelled';
 
   const uris = (await client.listResources()).resources.map((resource) => resource.uri);
   expect(uris.includes(HELLO), `resources/list lacks ${HELLO}`, uris);
@@ -117,7 +128,7 @@ export async function run(modes) {
       const version = mode.negotiated(client);
       expect(version === mode.version, `this mode should end at ${mode.version}`, version);
       pass(label, `connected with ${version}`);
-      const callTool = (params, onProgress) => mode.callTool(client, params, onProgress);
+      const callTool = (params, options) => mode.callTool(client, params, options);
       for await (const passed of checks(client, callTool)) pass(label, passed);
       await client.close();
       if (!stdio) {

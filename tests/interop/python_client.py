@@ -86,6 +86,17 @@ async def tools(client):
     expect(seen == [(1, 3), (2, 3), (3, 3)], "progress is not 1, 2, 3 of 3", seen)
     yield "progress is received in order"
 
+    with anyio.CancelScope() as scope:
+
+        async def cancel(_done, _total, _message):
+            scope.cancel()
+
+        answer = await client.call_tool("slow_count", {"count": 100}, progress_callback=cancel)
+        raise Failed(f"a cancelled call was answered, got: {answer!r}"[:400])
+    answer = await client.call_tool("echo", {"text": "after"})
+    expect(text_of(answer) == "after", "echo failed after a cancelled call", answer)
+    yield "a call is cancelled"
+
 
 async def resources(client):
     uris = [str(resource.uri) for resource in (await client.list_resources()).resources]

@@ -9,7 +9,7 @@ import process from 'node:process';
 import { run, stdioCommand } from './checks.mjs';
 
 const negotiated = (client) => client.getNegotiatedProtocolVersion();
-const callTool = (client, params, onprogress) => client.callTool(params, { onprogress });
+const callTool = (client, params, options) => client.callTool(params, options);
 
 function connect(mode) {
   return async (httpOptions) => {

@@ -28,7 +28,7 @@ await run([
     label: 'ts sdk TRANSPORT',
     version: '2025-11-25',
     negotiated: (client) => client.agreedVersion,
-    callTool: (client, params, onprogress) => client.callTool(params, undefined, { onprogress }),
+    callTool: (client, params, options) => client.callTool(params, undefined, options),
     connect,
   },
 ]);
