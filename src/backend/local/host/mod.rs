@@ -7,6 +7,7 @@
 mod addresses;
 mod arguments;
 mod disks;
+mod kernel;
 mod log;
 mod mounts;
 mod network;

@@ -1,16 +1,17 @@
 //! `host_status`: the machine as a whole; it must never fail because a kernel offers less.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
 use super::schema::{self, Facts, optional};
-use super::{HostSettings, HostTool, read, sensors, text};
+use super::{HostSettings, HostTool, kernel, read, sensors, text};
 
 pub(super) const NAME: &str = "host_status";
 
-const LOADS: [(&str, &str); 3] = [
+pub(super) const LOADS: [(&str, &str); 3] = [
     ("load_1_minute", "Mean number of runnable and disk-waiting tasks over the last minute."),
     ("load_5_minutes", "The same over the last 5 minutes."),
     ("load_15_minutes", "The same over the last 15 minutes."),
@@ -52,6 +53,10 @@ pub(super) fn call(settings: &HostSettings) -> Value {
     let (proc_root, sys_root) = (settings.proc_root.as_path(), settings.sys_root.as_path());
     let kernel = proc_root.join("sys/kernel");
     let mut facts = Facts::default();
+    if fs::symlink_metadata(proc_root.join("self")).is_err() {
+        kernel::put_facts(&mut facts);
+        return facts.into();
+    }
     facts.put_known("hostname", escaped_line(&kernel.join("hostname")));
     facts.put_known("kernel_release", escaped_line(&kernel.join("osrelease")));
     facts.put_known("uptime_seconds", uptime(proc_root));
@@ -161,10 +166,11 @@ pub(super) fn summary(structured: &Value) -> String {
         ("memory", "memory_used_bytes", "memory_total_bytes"),
         ("swap", "swap_used_bytes", "swap_total_bytes"),
     ] {
-        if structured.get(total).is_some() {
-            let (used, total) =
-                (text::bytes_cell(structured, used), text::bytes_cell(structured, total));
-            row(name, format!("{used} used of {total}"));
+        let total = text::bytes_cell(structured, total);
+        if structured.get(used).is_some() {
+            row(name, format!("{} used of {total}", text::bytes_cell(structured, used)));
+        } else {
+            row(name, total);
         }
     }
     for reading in text::items(structured, "temperatures") {

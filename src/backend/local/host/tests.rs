@@ -227,6 +227,24 @@ fn an_empty_host_gives_results_without_facts() {
 }
 
 #[test]
+fn without_procfs_status_asks_the_kernel_itself() {
+    let host = Host::new();
+    fs::remove_dir(host.root.join("proc/self")).unwrap();
+    let status = host.call("host_status", json!({}));
+    let name = rustix::system::uname();
+    assert_eq!(status["hostname"], text::escape(name.nodename().to_bytes()));
+    assert_eq!(status["kernel_release"], text::escape(name.release().to_bytes()));
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap();
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap();
+    let kibibytes: u64 = total.trim().trim_end_matches(" kB").parse().unwrap();
+    assert_eq!(status["memory_total_bytes"], kibibytes * 1024);
+    assert!(status["uptime_seconds"].is_u64() && status["load_1_minute"].is_f64(), "{status}");
+    let summary = summary("host_status", &status);
+    let memory = format!("memory      {}\n", text::bytes(kibibytes * 1024));
+    assert!(summary.contains(&memory), "{summary}");
+}
+
+#[test]
 fn status_reports_each_fact_the_kernel_offers() {
     let host = Host::new()
         .with("proc/sys/kernel/hostname", "box\u{1b}[2J\n")
