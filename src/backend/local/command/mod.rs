@@ -27,8 +27,8 @@ pub use self::interrupt::Interrupt;
 use self::pump::Pump;
 pub use self::stderr::StderrLine;
 use self::stderr::StderrReader;
-pub use self::template::{Argument, ArgumentError, ArgumentProblem};
-use self::template::{fill, fill_arguments};
+use self::template::fill;
+pub use self::template::{Argument, ArgumentError, ArgumentProblem, fill_arguments};
 use crate::backend::template::Template;
 use crate::jail;
 

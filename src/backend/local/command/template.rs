@@ -111,7 +111,10 @@ fn ends_options(template: &Template) -> bool {
 ///
 /// A value can become part of an element or a whole element, never more than one, and an element
 /// that begins with a value cannot become an option unless a literal `--` stands before it.
-pub(super) fn fill_arguments(
+///
+/// # Errors
+/// The first value that its place cannot take.
+pub fn fill_arguments(
     arguments: &[Argument],
     values: &Map<String, Value>,
 ) -> Result<Vec<String>, ArgumentError> {

@@ -1,0 +1,62 @@
+//! The JSON and JSON-RPC parsers beside serde_json's: what ours accept, it reads the same.
+
+use erlmcp::proto::json::{self, JsonLimits};
+use erlmcp::proto::jsonrpc::{self, Id, Message};
+use serde_json::Value;
+
+const LIMITS: JsonLimits = JsonLimits { depth: 16, nodes: 1_000 };
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+fn nodes(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(nodes).sum::<usize>(),
+        Value::Object(members) => 1 + members.values().map(nodes).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+fn written(id: &Id) -> Value {
+    let mut out = Vec::new();
+    id.write(&mut out);
+    serde_json::from_slice(&out).expect("an id is written as JSON")
+}
+
+/// One message.
+pub fn jsonrpc(data: &[u8]) {
+    let value = json::parse(data, LIMITS);
+    if let Ok(value) = &value {
+        assert_eq!(serde_json::from_slice::<Value>(data).ok().as_ref(), Some(value));
+        assert!(depth(value) <= LIMITS.depth, "too deep");
+        assert!(nodes(value) <= LIMITS.nodes, "too many values");
+        let mut out = Vec::new();
+        json::write_value(&mut out, value);
+        assert_eq!(json::parse(&out, LIMITS).as_ref(), Ok(value), "written, it reads otherwise");
+    }
+    match jsonrpc::parse(data, LIMITS) {
+        Ok(message) => {
+            let value = value.expect("a message is JSON within the same limits");
+            assert!(value.is_object());
+            let id = match &message {
+                Message::Request { id, .. } | Message::Response { id, .. } => Some(id),
+                Message::Notification { .. } => None,
+            };
+            if let Some(id) = id {
+                assert_eq!(Some(&written(id)), value.get("id"), "another id");
+                assert_eq!(written(id), id.to_value());
+            }
+        }
+        Err(refused) => {
+            assert!(refused.fault.code() < 0 && !refused.fault.to_string().is_empty());
+            if let Some(id) = &refused.id {
+                written(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the fuzz targets do with bytes, as plain functions: libFuzzer calls them with its own, and
+//! `tests/fuzz_smoke.rs` with the seeds and mutations of them. A target holds properties, so that
+//! it finds wrong answers too; it must never wait, nor touch a file it did not make.
+
+mod commands;
+mod configuration;
+mod http;
+mod json;
+mod messages;
+mod origins;
+mod schemas;
+mod tokens;
+mod uris;
+
+/// A function that is given bytes, and panics where a property does not hold.
+pub type Target = fn(&[u8]);
+
+/// Every target by its name, which is also the name of its folder of seeds.
+pub const TARGETS: [(&str, Target); 10] = [
+    ("arguments", commands::arguments),
+    ("chunked", http::chunked),
+    ("configuration", configuration::configuration),
+    ("jsonrpc", json::jsonrpc),
+    ("lines", messages::lines),
+    ("origins", origins::origins),
+    ("requests", http::requests),
+    ("schemas", schemas::schemas),
+    ("tokens", tokens::tokens),
+    ("uris", uris::uris),
+];
+
+/// Runs one target.
+///
+/// # Panics
+/// There is no such target, or a property of it does not hold.
+pub fn run(name: &str, data: &[u8]) {
+    let target = TARGETS.iter().find(|(known, _)| *known == name);
+    let (_, target) = target.expect("a target of this name");
+    target(data);
+}
