@@ -28,6 +28,20 @@ pub enum ResourceBody {
 }
 
 impl ResourceContents {
+    /// The contents of a text resource.
+    pub fn text(
+        uri: impl Into<String>,
+        mime_type: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        Self {
+            uri: uri.into(),
+            mime_type: Some(mime_type.into()),
+            body: ResourceBody::Text(text.into()),
+            meta: Map::new(),
+        }
+    }
+
     /// Appends the contents as JSON.
     pub fn write(&self, out: &mut Vec<u8>) {
         let mut object = Object::open(out);
@@ -182,6 +196,18 @@ pub struct PromptMessage {
     pub role: Role,
     /// What is said.
     pub content: Content,
+}
+
+impl PromptMessage {
+    /// A text that the person says.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self { role: Role::User, content: Content::text(text) }
+    }
+
+    /// A text that the model has said.
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self { role: Role::Assistant, content: Content::text(text) }
+    }
 }
 
 #[cfg(test)]
