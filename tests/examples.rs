@@ -5,19 +5,23 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::LazyLock;
 
 use serde_json::{Value, json};
 
-/// Cargo puts examples beside the program; `cargo test` builds both.
-fn program() -> PathBuf {
+/// The example, built like the program beside which it will lie: `cargo test` builds it anyway, but
+/// `cargo test --test examples` does not.
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
     let beside = Path::new(env!("CARGO_BIN_EXE_erlmcp")).parent().unwrap();
-    let program = beside.join("examples/echo_server");
-    assert!(
-        program.exists(),
-        "run this with `cargo test`, or `cargo test --examples --test examples`"
-    );
-    program
-}
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--example", "echo_server", "--target-dir"]);
+    cargo.arg(beside.parent().unwrap());
+    if beside.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().unwrap().success());
+    beside.join("examples/echo_server")
+});
 
 struct Client {
     child: Child,
@@ -32,7 +36,7 @@ impl Client {
         let configuration = std::env::temp_dir().join(file);
         let text = "[server]\ndrain_seconds = 60\n[transports.stdio]\n[host]\nenabled = false\n";
         std::fs::write(&configuration, text).unwrap();
-        let mut child = Command::new(program())
+        let mut child = Command::new(&*PROGRAM)
             .arg(&configuration)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
