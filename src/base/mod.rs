@@ -1,4 +1,5 @@
-//! The floor every other room stands on: time, identifiers, secrets and counters. It names no other room.
+//! The floor every other room stands on: time, identifiers, secrets and counters. It names no
+//! other room.
 
 pub mod cancel;
 pub mod clock;

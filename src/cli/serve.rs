@@ -89,7 +89,8 @@ fn greeting(server: &Server, url: &str) -> String {
             }
             None => {
                 text.push_str(&format!(
-                    "api key: the one shown at the first start\n  (lost? remove {} and start again)\n",
+                    "api key: the one shown at the first start\n  \
+                     (lost? remove {} and start again)\n",
                     first.file().display()
                 ));
                 "YOUR_KEY".to_owned()

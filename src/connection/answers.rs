@@ -1,4 +1,5 @@
-//! How a connection answers: a whole response, or what comes out of an outlet, as JSON or as events.
+//! How a connection answers: a whole response, or what comes out of an outlet, as JSON or as
+//! events.
 
 use std::io;
 use std::sync::atomic::Ordering;

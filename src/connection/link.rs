@@ -1,5 +1,5 @@
-//! A socket, the wire on it, and what the socket has not taken yet. It moves bytes and keeps time of
-//! a peer that takes none; what the bytes mean is not known here.
+//! A socket, the wire on it, and what the socket has not taken yet. It moves bytes and keeps time
+//! of a peer that takes none; what the bytes mean is not known here.
 
 use std::io::{self, Read as _};
 use std::net::Shutdown;

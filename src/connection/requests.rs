@@ -1,5 +1,5 @@
-//! How a connection takes requests: head to the road, body to the road, refusals at once or behind a
-//! short body, and what is no request at all.
+//! How a connection takes requests: head to the road, body to the road, refusals at once or behind
+//! a short body, and what is no request at all.
 
 use std::io;
 

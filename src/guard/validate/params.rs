@@ -156,7 +156,10 @@ mod tests {
             (Method::ResourcesRead, json!({"uri": "a:b"})),
             (
                 Method::Complete,
-                json!({"ref": {"type": "ref/prompt", "name": "a"}, "argument": {"name": "b", "value": ""}}),
+                json!({
+                    "ref": {"type": "ref/prompt", "name": "a"},
+                    "argument": {"name": "b", "value": ""}
+                }),
             ),
             (Method::Listen, json!({"notifications": {"toolsListChanged": true}})),
         ] {
