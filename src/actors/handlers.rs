@@ -24,7 +24,8 @@ pub struct Handlers {
 #[derive(Debug, Default)]
 struct Counts {
     threads: AtomicUsize,
-    idle: AtomicUsize,
+    /// Jobs that were taken and are not done.
+    jobs: AtomicUsize,
 }
 
 impl Handlers {
@@ -34,17 +35,14 @@ impl Handlers {
         Self { most: most.max(1), sender, receiver, counts: Arc::default() }
     }
 
-    /// Starts one more thread if none is free and there may be more.
-    fn grow(&self) {
+    /// Starts one more thread if there are more jobs than threads, and there may be more threads.
+    fn grow(&self, jobs: usize) {
         let counts = &self.counts;
-        if counts.idle.load(Ordering::Acquire) > self.sender.len() {
+        let more = |threads: usize| Some(threads + 1).filter(|_| threads < jobs.min(self.most));
+        let Ok(number) = counts.threads.fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
+        else {
             return;
-        }
-        let number = counts.threads.fetch_add(1, Ordering::AcqRel);
-        if number >= self.most {
-            counts.threads.fetch_sub(1, Ordering::AcqRel);
-            return;
-        }
+        };
         let (receiver, their_counts) = (self.receiver.clone(), Arc::clone(counts));
         let started = Builder::new()
             .name(format!("handler-{}", number + 1))
@@ -58,22 +56,21 @@ impl Handlers {
 }
 
 fn run(receiver: &Receiver<Job>, counts: &Counts) {
-    loop {
-        counts.idle.fetch_add(1, Ordering::AcqRel);
-        let job = receiver.recv();
-        counts.idle.fetch_sub(1, Ordering::AcqRel);
-        match job {
-            Ok(job) => job(),
-            Err(_) => return,
-        }
+    while let Ok(job) = receiver.recv() {
+        job();
+        counts.jobs.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 impl Jobs for Handlers {
     fn submit(&self, job: Job) -> Result<(), Job> {
-        self.grow();
-        self.sender.try_send(job).map_err(|error| match error {
-            TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+        let jobs = self.counts.jobs.fetch_add(1, Ordering::AcqRel) + 1;
+        self.grow(jobs);
+        self.sender.try_send(job).map_err(|error| {
+            self.counts.jobs.fetch_sub(1, Ordering::AcqRel);
+            match error {
+                TrySendError::Full(job) | TrySendError::Disconnected(job) => job,
+            }
         })
     }
 }

@@ -29,6 +29,7 @@ use crate::connection::link::Link;
 use crate::connection::scratch::Scratch;
 use crate::connection::slot::{Ready as _, Slot};
 use crate::connection::wire::Wire;
+use crate::mcp::outlet::Wake as _;
 use crate::pipeline::services::Expire;
 
 const WAKER: Token = Token(0);
@@ -122,8 +123,12 @@ impl<H: Hooks> Reactor<H> {
     pub fn new(mut parts: Parts, hooks: H) -> io::Result<Self> {
         let poll = Poll::new()?;
         parts.mailbox.set_waker(Waker::new(poll.registry(), WAKER)?);
-        let mut signals =
-            Signals::new([Signal::TERM.as_raw(), Signal::INT.as_raw(), Signal::HUP.as_raw()])?;
+        let mut signals = Signals::new([
+            Signal::TERM.as_raw(),
+            Signal::INT.as_raw(),
+            Signal::HUP.as_raw(),
+            Signal::USR1.as_raw(),
+        ])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         watch_files(&poll, &hooks)?;
         let sockets = std::mem::take(&mut parts.listeners);
@@ -388,8 +393,9 @@ impl<H: Hooks> Reactor<H> {
         self.accept_again_at = None;
         self.parts.around.is_draining.store(true, Ordering::Relaxed);
         self.hooks.drain();
+        // Idle ones end in their next step; one that is being run has that step before it.
         for slot in self.connections.iter().flatten() {
-            slot.shut_if_idle();
+            slot.wake();
         }
     }
 

@@ -3,7 +3,8 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::Builder;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -19,6 +20,8 @@ use crate::proto::lines::{Line, LineDecoder};
 const READ_BYTES: usize = 64 * 1024;
 /// Messages that are written at once.
 const WRITE_BYTES: usize = 64 * 1024;
+/// How long the end waits for a client that does not read.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// Bytes of a reader's stack; schemas may recurse.
 const STACK: usize = 2 * 1024 * 1024;
 
@@ -35,6 +38,8 @@ struct State {
     has_work: bool,
     /// The writer cannot write any more.
     is_broken: bool,
+    /// The writer has ended.
+    is_done: bool,
 }
 
 impl Signal {
@@ -54,7 +59,7 @@ impl Wake for Signal {
 #[derive(Debug)]
 pub struct Stdio {
     road: Arc<LineRoad>,
-    writer: JoinHandle<()>,
+    signal: Arc<Signal>,
 }
 
 impl Stdio {
@@ -70,25 +75,30 @@ impl Stdio {
         let reader: Arc<dyn Wake> = Arc::clone(&signal) as Arc<dyn Wake>;
         // Nobody else knows of this outlet yet.
         let ticket = outlet.attach(reader).map_err(|_| io::ErrorKind::AlreadyExists)?;
-        let writer = {
-            let (outlet, signal) = (Arc::clone(&outlet), Arc::clone(&signal));
-            Builder::new()
-                .name("stdio-out".into())
-                .spawn(move || write_all(&outlet, ticket, &signal))?
-        };
+        let (their_outlet, their_signal) = (Arc::clone(&outlet), Arc::clone(&signal));
+        Builder::new().name("stdio-out".into()).spawn(move || {
+            write_all(&their_outlet, ticket, &their_signal);
+            their_signal.set(|state| state.is_done = true);
+        })?;
+        let ours = Arc::clone(&signal);
         let (their_road, their_services) = (Arc::clone(&road), Arc::clone(services));
         Builder::new().name("stdio-in".into()).stack_size(STACK).spawn(move || {
             read_all(&their_road, &their_services, &outlet, &signal, limits.queued_bytes);
             mailbox.input_ended();
         })?;
-        Ok(Self { road, writer })
+        Ok(Self { road, signal: ours })
     }
 
-    /// Ends the transport: what waits is written, then the writer ends.
+    /// Ends the transport: what waits is written, if there is somebody who reads it.
     pub fn end(self) {
         self.road.close();
-        if self.writer.join().is_err() {
-            log::error!("the writer of standard output panicked");
+        let mut state = self.signal.state.lock();
+        let until = Instant::now() + LAST_WORDS;
+        while !state.is_done {
+            if self.signal.changed.wait_until(&mut state, until).timed_out() {
+                log::warn!("standard output is not read; the rest is dropped");
+                return;
+            }
         }
     }
 }

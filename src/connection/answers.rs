@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use super::conn::{Conn, Step, Surroundings, Turn};
 use super::phase::{Answering, Phase};
 use super::scratch::READ_BYTES;
-use crate::base::clock::Now;
 use crate::mcp::outlet::{Taken, Weight};
 use crate::pipeline::answer::{Body, Reply};
 use crate::pipeline::render;
@@ -46,7 +45,7 @@ impl Conn {
         }
         self.send_events(step, face, &mut answering, &taken, is_over)?;
         if is_over {
-            self.after_response(step.now)?;
+            self.after_response(step)?;
             return Ok(Turn::Again);
         }
         self.phase = Phase::Answering(answering);
@@ -109,7 +108,7 @@ impl Conn {
         render::reply(&mut out, reply, around);
         step.scratch.response = out;
         self.send_response(step)?;
-        self.after_response(step.now)
+        self.after_response(step)
     }
 
     fn keeps_alive(&self, around: &Surroundings, wanted: bool) -> bool {
@@ -117,18 +116,14 @@ impl Conn {
         wanted && (most == 0 || self.requests < most) && !around.is_draining.load(Ordering::Relaxed)
     }
 
-    fn after_response(&mut self, now: Now) -> io::Result<()> {
-        if !self.closes {
+    fn after_response(&mut self, step: &Step<'_>) -> io::Result<()> {
+        let now = step.now;
+        if !self.closes && !step.around.is_draining.load(Ordering::Relaxed) {
             self.enter(Phase::Idle, now);
             return Ok(());
         }
-        self.link.close_notify();
         self.enter(Phase::Linger, now);
-        self.link.send(&[], now)?;
-        if !self.is_blocked() {
-            self.link.finish_sending();
-        }
-        Ok(())
+        self.link.finish(now)
     }
 
     /// Sends what was written into the thread's buffer, and leaves the buffer empty.

@@ -4,7 +4,7 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::caps::Place;
@@ -110,7 +110,8 @@ impl Conn {
     /// One step. `None` if the connection is closed.
     pub fn step(&mut self, mut step: Step<'_>) -> Option<Rest> {
         let wants_more = self.work(&mut step).ok()?;
-        if matches!(self.phase, Phase::Closed) {
+        let is_over = self.is_idle() && step.around.is_draining.load(Ordering::Relaxed);
+        if is_over || matches!(self.phase, Phase::Closed) {
             return None;
         }
         self.input.release();
@@ -119,9 +120,11 @@ impl Conn {
 
     /// Does what can be done now. True if it stopped for the sake of others.
     fn work(&mut self, step: &mut Step<'_>) -> io::Result<bool> {
+        let was_blocked = self.is_blocked();
         self.link.send(&[], step.now)?;
-        if matches!(self.phase, Phase::Linger) && !self.is_blocked() {
-            self.link.finish_sending();
+        if was_blocked && !self.is_blocked() {
+            // The time of a phase begins when our part of it is done.
+            self.since = step.now;
         }
         if self.deadline(step.around).is_some_and(|deadline| deadline <= step.now) {
             self.time_out(step)?;

@@ -19,6 +19,18 @@ pub struct Link {
     unsent: Vec<u8>,
     unsent_from: usize,
     stalled_since: Option<Now>,
+    ending: Ending,
+}
+
+/// How far the end of our side is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// There is more to say.
+    Open,
+    /// What waits is the last.
+    Last,
+    /// All is said.
+    Done,
 }
 
 /// What one read gave.
@@ -37,7 +49,14 @@ pub enum Received {
 impl Link {
     /// A link over `socket`.
     pub fn new(socket: TcpStream, wire: Wire) -> Self {
-        Self { socket, wire, unsent: Vec::new(), unsent_from: 0, stalled_since: None }
+        Self {
+            socket,
+            wire,
+            unsent: Vec::new(),
+            unsent_from: 0,
+            stalled_since: None,
+            ending: Ending::Open,
+        }
     }
 
     /// True until the TLS handshake is done.
@@ -96,6 +115,7 @@ impl Link {
             self.unsent.extend_from_slice(fresh.get(sent..).unwrap_or_default());
             moved |= sent > 0;
         }
+        self.go_on_ending()?;
         let has_backlog = !self.unsent.is_empty() || self.wire.has_backlog();
         self.stalled_since = match self.stalled_since {
             _ if !has_backlog => None,
@@ -121,14 +141,26 @@ impl Link {
         Ok(sent > 0 || (had_backlog && !self.wire.has_backlog()))
     }
 
-    /// Says that we send nothing more, once all that waits is sent.
-    pub fn close_notify(&mut self) {
-        self.wire.close_notify();
+    /// Ends our side of the connection once all that waits is sent.
+    pub fn finish(&mut self, now: Now) -> io::Result<()> {
+        if self.ending == Ending::Open {
+            self.ending = Ending::Last;
+        }
+        self.send(&[], now)
     }
 
-    /// Ends our side of the connection.
-    pub fn finish_sending(&self) {
-        // A peer that has gone needs no goodbye.
-        let _ = self.socket.shutdown(Shutdown::Write);
+    /// Says goodbye behind the last byte, and not before it.
+    fn go_on_ending(&mut self) -> io::Result<()> {
+        if self.ending != Ending::Last || !self.unsent.is_empty() {
+            return Ok(());
+        }
+        self.wire.close_notify();
+        self.wire.send(&mut self.socket, &[])?;
+        if !self.wire.has_backlog() {
+            self.ending = Ending::Done;
+            // A peer that has gone needs no goodbye.
+            let _ = self.socket.shutdown(Shutdown::Write);
+        }
+        Ok(())
     }
 }

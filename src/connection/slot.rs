@@ -63,23 +63,24 @@ impl Slot {
 
     /// Notes that the peer has closed its side or the connection broke.
     pub fn hang_up(&self) {
-        self.hung_up.store(true, Ordering::Release);
+        self.hung_up.store(true, Ordering::SeqCst);
     }
 
     /// Notes that something happened. True if the caller must see to it that it is run.
     pub fn notify(&self) -> bool {
-        let mut state = self.run_state.load(Ordering::Acquire);
+        let mut state = self.run_state.load(Ordering::SeqCst);
         loop {
             let next = match state {
-                IDLE => QUEUED,
-                RUNNING => AGAIN,
+                IDLE | QUEUED => QUEUED,
+                RUNNING | AGAIN => AGAIN,
                 _ => return false,
             };
+            // Written even where nothing changes: whoever runs it next sees what we did before.
             match self.run_state.compare_exchange_weak(
                 state,
                 next,
-                Ordering::AcqRel,
-                Ordering::Acquire,
+                Ordering::SeqCst,
+                Ordering::SeqCst,
             ) {
                 Ok(_) => return state == IDLE,
                 Err(other) => state = other,
@@ -94,7 +95,7 @@ impl Slot {
 
     /// Runs the connection until nothing is left to do, or for its fair share.
     pub fn run(self: &Arc<Self>, scratch: &mut Scratch) {
-        self.run_state.store(RUNNING, Ordering::Release);
+        self.run_state.swap(RUNNING, Ordering::SeqCst);
         let reader: Arc<dyn Wake> = Arc::clone(self) as Arc<dyn Wake>;
         let Some(rest) = self.step(scratch, &reader) else {
             self.run_state.store(DEAD, Ordering::Release);
@@ -104,11 +105,11 @@ impl Slot {
         let again = rest.wants_more
             || self
                 .run_state
-                .compare_exchange(RUNNING, IDLE, Ordering::AcqRel, Ordering::Acquire)
+                .compare_exchange(RUNNING, IDLE, Ordering::SeqCst, Ordering::SeqCst)
                 .is_err();
         if again {
             // Others have their turn first.
-            self.run_state.store(QUEUED, Ordering::Release);
+            self.run_state.store(QUEUED, Ordering::SeqCst);
             self.ready.push(Arc::clone(self));
         }
     }
@@ -121,7 +122,7 @@ impl Slot {
             around: &self.around,
             scratch,
             reader,
-            hung_up: self.hung_up.load(Ordering::Acquire),
+            hung_up: self.hung_up.load(Ordering::SeqCst),
             now: Now::read(),
         };
         let step = || conn.step(step);
@@ -140,16 +141,6 @@ impl Slot {
     pub fn shut(&self) {
         *self.conn.lock() = None;
         self.run_state.store(DEAD, Ordering::Release);
-    }
-
-    /// Closes the connection if it is between two requests.
-    pub fn shut_if_idle(&self) {
-        if let Some(mut conn) = self.conn.try_lock()
-            && conn.as_ref().is_some_and(Conn::is_idle)
-        {
-            *conn = None;
-            self.run_state.store(DEAD, Ordering::Release);
-        }
     }
 
     fn set_deadline(&self, deadline: Option<Now>) {
@@ -180,6 +171,10 @@ impl Wake for Slot {
 impl Expire for Slot {
     /// The time it was armed for has come; its deadline may have moved on since.
     fn expire(&self, now: Now) {
+        if self.armed.load(Ordering::SeqCst) > now.micros() {
+            // An earlier deadline was asked for since, and has its own timer: this one is stale.
+            return;
+        }
         self.armed.store(NEVER, Ordering::SeqCst);
         let deadline = self.deadline.load(Ordering::SeqCst);
         if deadline <= now.micros() {

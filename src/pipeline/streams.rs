@@ -118,6 +118,10 @@ fn park(carried: Carried, run: Run, reader: &Arc<dyn Wake>, now: Now) -> Carryin
         }))),
         Err(refused) => {
             let (Waiting { exchange, snapshot, parts }, refusal) = *refused;
+            outlet.detach(ticket);
+            if let (Some(session), Some(number)) = (session, number) {
+                session.forget_stream(number);
+            }
             Err(Box::new((Carried { exchange, snapshot, accepts, cors, parts }, refusal)))
         }
     }

@@ -144,6 +144,11 @@ impl Session {
         (number, outlet)
     }
 
+    /// Forgets a stream that nothing was said on.
+    pub fn forget_stream(&self, number: u64) {
+        self.state.lock().streams.remove(&number);
+    }
+
     /// The stream with this number, if it is still kept.
     pub fn stream(&self, number: u64) -> Option<Arc<Outlet>> {
         if number == STANDALONE {
