@@ -79,14 +79,12 @@ impl Listener {
         }
     }
 
-    /// Asks for connections again. True if it was paused.
+    /// Asks for connections again. False if that is not possible now.
     pub fn resume(&mut self, registry: &Registry) -> bool {
         if self.is_paused {
-            let registered =
-                registry.register(&mut self.socket, self.token, Interest::READABLE).is_ok();
-            self.is_paused = !registered;
-            return registered;
+            let registered = registry.register(&mut self.socket, self.token, Interest::READABLE);
+            self.is_paused = registered.is_err();
         }
-        false
+        !self.is_paused
     }
 }

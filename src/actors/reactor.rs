@@ -22,6 +22,7 @@ use signal_hook_mio::v1_0::Signals;
 use super::listener::{Accepted, Listener};
 use super::mailbox::Mailbox;
 use super::worker::ReadyQueue;
+use crate::base::cancel::Cause;
 use crate::base::clock::Now;
 use crate::connection::caps::Caps;
 use crate::connection::conn::{Conn, Surroundings};
@@ -45,6 +46,8 @@ const KEEP: usize = 8;
 const ACCEPT_AT_ONCE: usize = 64;
 /// How long accepting rests when there is no descriptor or no room.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Time for cancelled calls to end what they started.
+const LAST_CALLS: Duration = Duration::from_secs(3);
 /// Deadlines that are kept before those of finished calls are looked for.
 const MOST_DEADLINES: usize = 8_192;
 /// How often it is looked, while going down, whether all is over.
@@ -54,8 +57,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// What the reactor asks of the server it runs in.
 pub trait Hooks {
-    /// SIGHUP: read the configuration again.
-    fn reload(&mut self);
+    /// SIGHUP: read the configuration again. True if it is in force.
+    fn reload(&mut self) -> bool;
     /// The watched files have changed.
     fn files_changed(&mut self);
     /// The descriptor that says so, if files are watched.
@@ -114,6 +117,7 @@ pub struct Reactor<H: Hooks> {
     free: Vec<usize>,
     deadlines: BinaryHeap<Reverse<Deadline>>,
     drain_until: Option<Now>,
+    has_cancelled: bool,
     parts: Parts,
     hooks: H,
 }
@@ -147,6 +151,7 @@ impl<H: Hooks> Reactor<H> {
             free: Vec::new(),
             deadlines: BinaryHeap::new(),
             drain_until: None,
+            has_cancelled: false,
             parts,
             hooks,
         })
@@ -234,7 +239,9 @@ impl<H: Hooks> Reactor<H> {
         // More may wait, and no new event will say so: ask for one.
         if let Some(listener) = self.listeners.get_mut(index) {
             listener.pause(self.poll.registry());
-            listener.resume(self.poll.registry());
+            if !listener.resume(self.poll.registry()) {
+                self.accept_again_at = Some(Now::read().plus(ACCEPT_PAUSE));
+            }
         }
     }
 
@@ -334,10 +341,12 @@ impl<H: Hooks> Reactor<H> {
             }
         }
         if self.accept_again_at.is_some_and(|at| at <= now) {
-            self.accept_again_at = None;
+            let registry = self.poll.registry();
+            let mut all_listen = true;
             for listener in &mut self.listeners {
-                listener.resume(self.poll.registry());
+                all_listen &= listener.resume(registry);
             }
+            self.accept_again_at = Some(now.plus(ACCEPT_PAUSE)).filter(|_| !all_listen);
         }
         if self.sweep_at <= now {
             self.sweep_at = now.plus(SWEEP_EVERY);
@@ -367,8 +376,9 @@ impl<H: Hooks> Reactor<H> {
         let signals: Vec<i32> = self.signals.pending().collect();
         for signal in signals {
             if signal == Signal::HUP.as_raw() {
-                self.hooks.reload();
-                if let Err(error) = watch_files(&self.poll, &self.hooks) {
+                if self.hooks.reload()
+                    && let Err(error) = watch_files(&self.poll, &self.hooks)
+                {
                     log::warn!("changes of files will not be noticed: {error}");
                 }
             } else if signal == Signal::USR1.as_raw() {
@@ -376,6 +386,8 @@ impl<H: Hooks> Reactor<H> {
             } else if self.drain_until.is_some() {
                 log::warn!("a second signal: ending now");
                 self.drain_until = Some(Now::from_micros(0));
+                self.has_cancelled = true;
+                self.parts.around.services.calls.cancel_all(Cause::Shutdown);
             } else {
                 self.begin_drain();
             }
@@ -409,7 +421,13 @@ impl<H: Hooks> Reactor<H> {
         if until > Now::read() {
             return false;
         }
-        log::warn!("the time to go down is over with {calls} calls running");
+        if calls > 0 && !self.has_cancelled {
+            log::warn!("the time to go down is over: {calls} calls are cancelled");
+            self.has_cancelled = true;
+            self.parts.around.services.calls.cancel_all(Cause::Shutdown);
+            self.drain_until = Some(Now::read().plus(LAST_CALLS));
+            return false;
+        }
         for slot in self.connections.iter().flatten() {
             slot.shut();
         }

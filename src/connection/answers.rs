@@ -33,7 +33,7 @@ impl Conn {
         }
         let status = taken.frames.iter().find_map(|frame| match frame.weight {
             Weight::Answer(status) => Some(status),
-            Weight::Droppable => None,
+            Weight::Droppable | Weight::Notice | Weight::Kept => None,
         });
         let is_over = status.is_some() || taken.ended;
         if is_over && accepts.json && !answering.has_begun && taken.frames.len() <= 1 {

@@ -2,7 +2,7 @@
 //! permit is dropped.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -35,7 +35,10 @@ impl Caps {
     }
 
     /// A place for one more connection, if there is one.
+    ///
+    /// Addresses of one IPv6 /64 count as one: whoever has one of them has them all.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
+        let address = source(address);
         let mut state = self.state.lock();
         if state.count >= self.all {
             return None;
@@ -52,6 +55,16 @@ impl Caps {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.state.lock().count
+    }
+}
+
+fn source(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
     }
 }
 
@@ -75,6 +88,11 @@ mod tests {
     #[test]
     fn both_caps_hold_and_nothing_of_a_closed_connection_stays() {
         let caps = Caps::new(3, 2);
+        let v6 = |host: &str| host.parse::<IpAddr>().unwrap();
+        let one_network =
+            [caps.admit(v6("2001:db8::1")).unwrap(), caps.admit(v6("2001:db8::2")).unwrap()];
+        assert!(caps.admit(v6("2001:db8::3")).is_none());
+        drop(one_network);
         let ip = |n: u8| IpAddr::from([127, 0, 0, n]);
         let places = [caps.admit(ip(1)).unwrap(), caps.admit(ip(1)).unwrap()];
         assert!(caps.admit(ip(1)).is_none());

@@ -14,7 +14,6 @@ use super::scratch::Scratch;
 use super::settings::Limits;
 use crate::base::clock::Now;
 use crate::mcp::outlet::Wake;
-use crate::pipeline::answer::Reply;
 use crate::pipeline::services::Services;
 use crate::proto::buffer::Buffer;
 use crate::proto::http1::RequestDecoder;
@@ -210,8 +209,12 @@ impl Conn {
         if matches!(self.phase, Phase::Head | Phase::Body(_) | Phase::Discard(_)) {
             let snapshot = step.around.services.snapshot.load();
             if let Some(face) = &snapshot.http {
-                let reply = Reply { close: true, ..Reply::empty(408) };
-                return self.reply(step, face, &reply, false);
+                return self.refuse_request(
+                    step,
+                    face,
+                    408,
+                    "The request took too long to arrive.",
+                );
             }
         }
         self.phase = Phase::Closed;

@@ -5,6 +5,7 @@ use std::io;
 
 use super::conn::{Conn, Step, Turn};
 use super::phase::{Answering, InBody, Phase, Refused};
+use crate::guard::refusal::Refusal;
 use crate::pipeline::answer::{Answer, Body, Reply};
 use crate::pipeline::road;
 use crate::pipeline::snapshot::HttpFace;
@@ -103,9 +104,27 @@ impl Conn {
         face: &HttpFace,
         error: HttpError,
     ) -> io::Result<()> {
-        let head = self.decoder.take_refused_head();
-        let services = &step.around.services;
-        let reply = road::malformed(services, error, head.as_ref(), self.address, step.now);
+        self.refuse_request(step, face, error.status(), error.public())
+    }
+
+    /// Ends a request that is not whole and never will be, and the connection with it.
+    pub(super) fn refuse_request(
+        &mut self,
+        step: &mut Step<'_>,
+        face: &HttpFace,
+        status: u16,
+        sentence: &'static str,
+    ) -> io::Result<()> {
+        let refusal = Refusal::Framing(status, sentence);
+        let reply = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Body(in_body) => road::give_up(in_body.entered, &in_body.head, &refusal),
+            Phase::Discard(refused) => Reply { close: true, ..refused.reply },
+            _ => {
+                let head = self.decoder.take_refused_head();
+                let services = &step.around.services;
+                road::malformed(services, &refusal, head.as_ref(), self.address, step.now)
+            }
+        };
         self.reply(step, face, &reply, false)
     }
 }

@@ -157,7 +157,12 @@ fn accepts(head: &Head) -> Accepts {
             accepts.events |= matches!(media.as_str(), "text/event-stream" | "text/*" | "*/*");
         }
     }
-    if named { accepts } else { Accepts { json: true, events: true } }
+    if !named {
+        accepts = Accepts { json: true, events: true };
+    }
+    // An event stream has no length, and HTTP/1.0 has no chunks.
+    accepts.events &= !head.http_1_0();
+    accepts
 }
 
 fn is_zero_quality(parameter: &str) -> bool {

@@ -16,8 +16,12 @@ pub trait Wake: Send + Sync {
 /// How a message bears being lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// May be left out when the reader is slow: progress, log messages, change notices.
+    /// May be left out when the reader is slow: progress, log messages.
     Droppable,
+    /// The same, and once is enough while it waits: notices of changes.
+    Notice,
+    /// Must be sent and ends nothing: what others depend on.
+    Kept,
     /// The answer to a request; with the HTTP status it has if nothing was sent before it.
     Answer(u16),
 }
@@ -106,7 +110,7 @@ impl Outlet {
             if state.ended {
                 return Push::Ended;
             }
-            if weight == Weight::Droppable && !self.has_room_for(&state, &json) {
+            if !self.has_room_for(&state, &json, weight) {
                 return Push::Dropped;
             }
             if state.reader.is_none() && json.len() > self.limits.queued_bytes {
@@ -126,10 +130,15 @@ impl Outlet {
         Push::Queued
     }
 
-    fn has_room_for(&self, state: &State, json: &[u8]) -> bool {
+    fn has_room_for(&self, state: &State, json: &[u8], weight: Weight) -> bool {
         const LOOK_BACK: usize = 16;
-        state.queued_bytes.saturating_add(json.len()) <= self.limits.queued_bytes
-            && !state.queue.iter().rev().take(LOOK_BACK).any(|waiting| waiting.json == json)
+        let fits = state.queued_bytes.saturating_add(json.len()) <= self.limits.queued_bytes;
+        let waits = || state.queue.iter().rev().take(LOOK_BACK).any(|frame| frame.json == json);
+        match weight {
+            Weight::Droppable => fits,
+            Weight::Notice => fits && !waits(),
+            Weight::Kept | Weight::Answer(_) => true,
+        }
     }
 
     /// Ends the stream: what waits is still sent, nothing is added.
@@ -305,7 +314,7 @@ mod tests {
         let outlet = Outlet::new(LIMITS);
         let ticket = outlet.attach(Arc::new(Woken::default())).unwrap();
         assert_eq!(outlet.push(b"12345".to_vec(), Weight::Droppable), Push::Queued);
-        assert_eq!(outlet.push(b"12345".to_vec(), Weight::Droppable), Push::Dropped, "the same");
+        assert_eq!(outlet.push(b"12345".to_vec(), Weight::Notice), Push::Dropped, "the same");
         assert_eq!(outlet.push(b"123456".to_vec(), Weight::Droppable), Push::Dropped, "no room");
         assert_eq!(outlet.push(vec![b'a'; 100], Weight::Answer(200)), Push::Queued);
         outlet.end();

@@ -107,7 +107,7 @@ impl Listener {
         let mut params = serde_json::Map::new();
         params.insert("notifications".into(), Value::Object(wishes));
         let json = self.notification("notifications/subscriptions/acknowledged", params);
-        self.outlet.push(json, Weight::Droppable);
+        self.outlet.push(json, Weight::Kept);
     }
 
     fn notification(&self, method: &str, mut params: serde_json::Map<String, Value>) -> Vec<u8> {
@@ -145,8 +145,15 @@ impl Subscriptions {
         for listener in self.live() {
             let wanted = listener.filter.lock().wants(change);
             if wanted && allowed(&listener.principal, change) {
-                listener.outlet.push(listener.notice(change), Weight::Droppable);
+                listener.outlet.push(listener.notice(change), Weight::Notice);
             }
+        }
+    }
+
+    /// Ends the streams of all whom `is_known` does not know any more.
+    pub fn end_unknown(&self, is_known: impl Fn(&Principal) -> bool) {
+        for listener in self.live().iter().filter(|listener| !is_known(&listener.principal)) {
+            listener.outlet.end();
         }
     }
 

@@ -1,11 +1,12 @@
-//! How many calls wait, of everybody and of each. A permit counts until it is dropped.
+//! Which calls wait, and how many of each principal. A permit counts until it is dropped.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 use super::snapshot::CallLimits;
+use crate::base::cancel::{Cancellation, Cause};
 use crate::mcp::subscriptions::Place;
 
 /// The count; see the module.
@@ -18,6 +19,7 @@ pub struct Calls {
 struct State {
     all: usize,
     by_principal: HashMap<String, usize>,
+    cancellations: Vec<Weak<Cancellation>>,
 }
 
 /// One call that is counted.
@@ -41,6 +43,23 @@ impl Calls {
         *own += 1;
         state.all += 1;
         Some(Permit { calls: Arc::clone(self), principal: principal.to_owned() })
+    }
+
+    /// Registers what ends a call, for the end of the server.
+    pub fn register(&self, cancellation: &Arc<Cancellation>) {
+        let mut state = self.state.lock();
+        if state.cancellations.len() == state.cancellations.capacity() {
+            state.cancellations.retain(|one| one.strong_count() > 0);
+        }
+        state.cancellations.push(Arc::downgrade(cancellation));
+    }
+
+    /// Cancels all calls.
+    pub fn cancel_all(&self, cause: Cause) {
+        let all = std::mem::take(&mut self.state.lock().cancellations);
+        for cancellation in all.iter().filter_map(Weak::upgrade) {
+            cancellation.cancel(cause);
+        }
     }
 
     /// How many there are.

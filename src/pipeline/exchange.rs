@@ -44,6 +44,7 @@ pub struct Exchange {
     principal: Option<Arc<Principal>>,
     method: Option<Method>,
     target: Option<String>,
+    is_finished: bool,
 }
 
 /// How a request ended.
@@ -61,6 +62,8 @@ pub enum Ending<'e> {
     Cancelled,
     /// It took too long.
     TimedOut,
+    /// The connection ended before the request was whole.
+    Aborted,
 }
 
 impl Exchange {
@@ -80,6 +83,7 @@ impl Exchange {
             principal: None,
             method: None,
             target: None,
+            is_finished: false,
         }
     }
 
@@ -105,7 +109,12 @@ impl Exchange {
     }
 
     /// Ends the request: one audit record, the counters, and no more.
-    pub fn finish(self, ending: &Ending<'_>) {
+    pub fn finish(mut self, ending: &Ending<'_>) {
+        self.end(ending);
+    }
+
+    fn end(&mut self, ending: &Ending<'_>) {
+        self.is_finished = true;
         let counters = &self.services.counters;
         counters.requests_finished.increment();
         if let Ending::Refused(refusal, _) = ending
@@ -147,6 +156,7 @@ impl Exchange {
             Ending::Failed(_) => ("error", None),
             Ending::Cancelled => ("cancelled", None),
             Ending::TimedOut => ("timeout", None),
+            Ending::Aborted => ("aborted", None),
         };
         object.text("outcome", outcome).optional_text("reason", reason);
         match ending {
@@ -170,5 +180,14 @@ impl Exchange {
             *first = b',';
         }
         out
+    }
+}
+
+impl Drop for Exchange {
+    /// A request that nobody ended was left in the middle: by a peer that went, or by a panic.
+    fn drop(&mut self) {
+        if !self.is_finished {
+            self.end(&Ending::Aborted);
+        }
     }
 }

@@ -21,13 +21,12 @@ use crate::guard::authn::authenticate_local;
 use crate::guard::gate::admit_local;
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
-use crate::guard::validate::{Incoming, Notice, lines};
+use crate::guard::validate::{Incoming, Notice, lines, notice};
 use crate::mcp::era::{Era, Version};
 use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::subscriptions::{Filter, Listener};
-use crate::proto::idscan::IdScanner;
-use crate::proto::jsonrpc::{Id, write_result};
+use crate::proto::jsonrpc::{self, Id, Message, write_result};
 
 /// One connection of lines; see the module.
 #[derive(Debug)]
@@ -66,7 +65,7 @@ impl LineRoad {
         let mut exchange = Exchange::begin(&self.services, Transport::Stdio, None, now);
         let metered = match self.meter(&snapshot, &mut exchange, now) {
             Ok(metered) => metered,
-            Err(refusal) => return self.refuse(exchange, &refusal, id_of(line).as_ref()),
+            Err(refusal) => return self.refuse_unread(exchange, &refusal, line, &snapshot),
         };
         let session = self.state.lock().session.clone();
         let call = match lines::check(metered, line, snapshot.json, session.as_ref()) {
@@ -120,6 +119,25 @@ impl LineRoad {
     fn refuse(&self, exchange: Exchange, refusal: &Refusal, id: Option<&Id>) {
         exchange.finish(&Ending::Refused(refusal, Era::Legacy));
         self.send(refusal_line(refusal, id));
+    }
+
+    /// Refuses a line that was not checked: an answer needs an id, and a notification gets none.
+    fn refuse_unread(
+        &self,
+        exchange: Exchange,
+        refusal: &Refusal,
+        line: &[u8],
+        snapshot: &Snapshot,
+    ) {
+        match jsonrpc::parse(line, snapshot.json) {
+            // Taking work back is never too much.
+            Ok(Message::Notification { method, params }) => {
+                self.accept(exchange, &notice(&method, &params));
+            }
+            Ok(Message::Request { id, .. }) => self.refuse(exchange, refusal, Some(&id)),
+            Ok(Message::Response { .. }) => exchange.finish(&Ending::Done),
+            Err(malformed) => self.refuse(exchange, refusal, malformed.id.as_ref()),
+        }
     }
 
     fn accept(&self, exchange: Exchange, notice: &Notice) {
@@ -227,12 +245,4 @@ impl LineRoad {
         }
         self.outlet.end();
     }
-}
-
-/// The id of a line that was not parsed.
-fn id_of(line: &[u8]) -> Option<Id> {
-    let mut scanner = IdScanner::new();
-    scanner.feed(line);
-    let text = scanner.finish()?;
-    Id::of(&serde_json::from_str(&text).ok()?)
 }

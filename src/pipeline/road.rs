@@ -22,8 +22,8 @@ use crate::guard::validate::{Call, Incoming, Notice};
 use crate::mcp::era::{Era, Version};
 use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::Wake;
+use crate::proto::http1::Head;
 use crate::proto::http1::response::HeaderBlock;
-use crate::proto::http1::{Head, HttpError};
 use crate::proto::jsonrpc::Id;
 
 /// A request whose head was let through: known, counted, and waiting for its body.
@@ -137,7 +137,7 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
     let parts = CallParts::of(&call);
     let target = target_of(&snapshot, &call);
     let decided = snapshot.policy.decide(*call, target);
-    let header = |name: &str| head.header_str(name).map(str::to_owned);
+    let header = |name: &str| mirrored_header(head, name);
     let is_modern = parts.version.era() == Era::Modern;
     let work = decided.and_then(|grant| {
         dispatch(&services, &snapshot, grant, if is_modern { Some(&header) } else { None })
@@ -146,6 +146,15 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
     match work {
         Ok(work) => streams::carry_out(carried, work, reader, now),
         Err(refusal) => Answer::Reply(carried.refuse(&refusal)),
+    }
+}
+
+/// The one value of a header that mirrors a parameter; `Err` if it is repeated or not plain ASCII.
+fn mirrored_header(head: &Head, name: &str) -> Result<Option<String>, ()> {
+    match head.count_of(name) {
+        0 => Ok(None),
+        1 => head.header_str(name).map(|value| Some(value.to_owned())).ok_or(()),
+        _ => Err(()),
     }
 }
 
@@ -199,7 +208,9 @@ fn accept(
 fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
     let Entered { exchange, snapshot, metered, cors, .. } = entered;
     let sessions = &exchange.services().sessions;
-    let refusal = match head.header_str("mcp-session-id") {
+    let is_modern = era_of(head) == Era::Modern;
+    let session_id = head.header_str("mcp-session-id").filter(|_| !is_modern);
+    let refusal = match session_id {
         None => Refusal::MethodNotAllowed("POST"),
         Some(id) => match sessions.find(id, metered.principal(), &snapshot.sessions, now) {
             None => Refusal::NoSession,
@@ -213,10 +224,10 @@ fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
     Answer::Reply(refuse(exchange, &refusal, None, era_of(head), cors))
 }
 
-/// Bytes that are no request of ours.
+/// Bytes that are no request of ours, or never become one.
 pub fn malformed(
     services: &Arc<Services>,
-    error: HttpError,
+    refusal: &Refusal,
     head: Option<&Head>,
     address: IpAddr,
     now: Now,
@@ -224,9 +235,14 @@ pub fn malformed(
     let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let snapshot = services.snapshot.load();
     let cors = snapshot.http.as_ref().zip(head).and_then(|(face, head)| cors_of(face, head));
-    let refusal = Refusal::Framing(error.status(), error.public());
     let era = head.map_or(Era::Legacy, era_of);
-    Reply { close: true, ..refuse(exchange, &refusal, None, era, cors) }
+    Reply { close: true, ..refuse(exchange, refusal, None, era, cors) }
+}
+
+/// A request that was let in, and whose body never became whole.
+pub fn give_up(entered: Entered, head: &Head, refusal: &Refusal) -> Reply {
+    let Entered { exchange, cors, .. } = entered;
+    Reply { close: true, ..refuse(exchange, refusal, None, era_of(head), cors) }
 }
 
 /// Ends an exchange with a refusal and makes its reply.

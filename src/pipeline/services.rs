@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 use super::calls::Calls;
 use super::record::Record;
 use super::snapshot::Snapshot;
-use crate::base::clock::Now;
+use crate::base::clock::{Now, unix_seconds};
 use crate::base::counters::Counters;
 use crate::base::ids::{NoRandomness, RequestIds};
 use crate::mcp::cursor::Cursors;
@@ -99,14 +99,20 @@ impl Services {
     pub fn publish(&self, change: &Change) {
         use crate::mcp::methods::Permission;
         let snapshot = self.snapshot.load();
-        self.subscriptions
-            .publish(change, |principal, _| snapshot.policy.allows(principal, Permission::Read));
+        let now = unix_seconds();
+        self.subscriptions.publish(change, |principal, _| {
+            snapshot.authentication.vouches_for(principal, now)
+                && snapshot.policy.allows(principal, Permission::Read)
+        });
     }
 
     /// Puts the next configuration in force and tells listeners what it changed.
     pub fn replace(&self, next: Snapshot) {
         let former = self.snapshot.swap(Arc::new(next));
         let present = self.snapshot.load();
+        let now = unix_seconds();
+        self.subscriptions
+            .end_unknown(|principal| present.authentication.vouches_for(principal, now));
         if !former.catalog.has_same_tools(&present.catalog) {
             self.publish(&Change::Tools);
         }

@@ -168,6 +168,7 @@ impl Waiting {
             Arc::clone(cancellation),
             permit,
         ));
+        services.calls.register(cancellation);
         submit(&services, &pending, run, context);
         let target: Weak<Pending> = Arc::downgrade(&pending);
         services.timer.arm(now.plus(limits.timeout), target as Weak<dyn Expire>);

@@ -15,8 +15,8 @@ use crate::mcp::errors::RpcError;
 use crate::mcp::mirror::check_parameters;
 use crate::mcp::result::{ResultWriter, ToolResult};
 
-/// Gives the one value of a header of the request; lines have none.
-pub type HeaderOf<'h> = &'h dyn Fn(&str) -> Option<String>;
+/// Gives the one value of a header of the request, or says that there is not one; lines have none.
+pub type HeaderOf<'h> = &'h dyn Fn(&str) -> Result<Option<String>, ()>;
 
 /// Prepares the call of a tool.
 pub fn call(

@@ -3,10 +3,14 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
+
+/// A link in the place of a file of ours is not followed.
+#[allow(clippy::cast_possible_wrap, reason = "the flag is one bit far below the sign")]
+const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 
 /// The state directory, held against other processes that begin at the same time.
 #[derive(Debug)]
@@ -17,10 +21,23 @@ pub(super) struct StateDirectory {
 
 impl StateDirectory {
     /// Opens the directory, and makes it (mode 0700) if it is not there.
+    ///
+    /// What others can write into it would be ours to trust: such a directory is refused.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-        let lock =
-            OpenOptions::new().create(true).append(true).mode(0o600).open(path.join("lock"))?;
+        let facts = fs::metadata(path)?;
+        let user = rustix::process::geteuid().as_raw();
+        if facts.uid() != user || facts.mode() & 0o022 != 0 {
+            let what = "belongs to another user or can be written by others; \
+                        give it to the user of the server and run chmod 700";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, what));
+        }
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .custom_flags(NOFOLLOW)
+            .open(path.join("lock"))?;
         flock(&lock, FlockOperation::LockExclusive)?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }

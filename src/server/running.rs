@@ -51,14 +51,15 @@ impl Server {
         let Builder { origin, extras, stdio_only } = builder;
         let configuration = load(&origin, stdio_only)?;
         let state = state_directory(&configuration)?;
-        let first_key = first_key(&configuration, state.as_ref())?.map(Arc::new);
-        let (snapshot, watched) =
-            snapshot::build(1, &configuration, first_key.as_deref(), &extras, None)?;
         let Network { sockets, tls, addresses, url, authority } =
             Network::open(&configuration, state.as_ref())?;
+        let (audit, audit_thread) = audit(&configuration)?;
+        // Last, for it is shown only by a start that succeeds.
+        let first_key = first_key(&configuration, state.as_ref())?.map(Arc::new);
+        let (snapshot, watched) =
+            snapshot::build(1, &configuration, first_key.as_deref(), &extras, None, None)?;
         drop(state);
         let mailbox = Arc::new(Mailbox::default());
-        let (audit, audit_thread) = audit(&configuration)?;
         let handlers = Handlers::new(configuration.runtime.handlers, WAITING_JOBS);
         let timer = Box::new(MailboxTimer(Arc::clone(&mailbox)));
         let services = Arc::new(Services::new(snapshot, audit, Box::new(handlers), timer)?);
@@ -276,6 +277,12 @@ impl Timer for MailboxTimer {
     }
 }
 
+/// What of a configuration only a restart can change.
+fn listeners(configuration: &Configuration) -> Option<(&[SocketAddr], bool)> {
+    let listener = configuration.http.as_ref()?;
+    Some((&listener.addresses, listener.tls.is_some()))
+}
+
 /// What the reactor asks of the server.
 struct Running {
     services: Arc<Services>,
@@ -291,21 +298,26 @@ struct Running {
 impl Running {
     /// Reads and checks everything, then swaps it in; on any error all stays as it was.
     fn try_reload(&mut self) -> Result<u64, StartError> {
-        let next = load(&self.origin, self.stdio_only)?;
+        let mut next = load(&self.origin, self.stdio_only)?;
         let state = state_directory(&next)?;
         let former = self.services.snapshot.load_full();
         let keeps_counting = next.rate_limiting == self.configuration.rate_limiting;
         let rate = Some(Arc::clone(&former.rate)).filter(|_| keeps_counting);
         let number = former.number + 1;
-        let (snapshot, watched) =
-            snapshot::build(number, &next, self.first_key.as_deref(), &self.extras, rate)?;
+        let tag_key = former.authentication.tag_key();
+        let (mut snapshot, watched) =
+            snapshot::build(number, &next, self.first_key.as_deref(), &self.extras, rate, tag_key)?;
         let tls = match next.http.as_ref().and_then(|listener| listener.tls.as_ref()) {
             Some(settings) => Some(Arc::new(tls::server_config(settings, state.as_ref())?)),
             None => None,
         };
         self.warn_of_what_needs_a_restart(&next);
-        if tls.is_some() == self.tls.load().is_some() {
+        if listeners(&next) == listeners(&self.configuration) {
             self.tls.store(tls);
+        } else {
+            // The listeners are still the former ones, and what they are told must fit them.
+            snapshot.http = snapshot::http_face(&self.configuration);
+            next.http.clone_from(&self.configuration.http);
         }
         self.watch = Watch::new(watched);
         self.services.replace(snapshot);
@@ -315,10 +327,6 @@ impl Running {
 
     fn warn_of_what_needs_a_restart(&self, next: &Configuration) {
         let now = &self.configuration;
-        let listeners = |configuration: &Configuration| {
-            let http = configuration.http.as_ref();
-            http.map(|listener| (listener.addresses.clone(), listener.tls.is_some()))
-        };
         let changed = [
             ("the listeners", listeners(now) != listeners(next)),
             ("stdio", now.stdio != next.stdio),
@@ -335,10 +343,16 @@ impl Running {
 }
 
 impl Hooks for Running {
-    fn reload(&mut self) {
+    fn reload(&mut self) -> bool {
         match self.try_reload() {
-            Ok(number) => log::info!("configuration {number} is in force"),
-            Err(error) => log::error!("the configuration stays as it was:\n{error}"),
+            Ok(number) => {
+                log::info!("configuration {number} is in force");
+                true
+            }
+            Err(error) => {
+                log::error!("the configuration stays as it was:\n{error}");
+                false
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use crate::backend::local::prompts::TemplatePrompt;
 use crate::backend::settings::ResourceSettings;
 use crate::config::Configuration;
 use crate::guard::authn::Authentication;
-use crate::guard::authn::api_key::ApiKeys;
+use crate::guard::authn::api_key::{ApiKeys, TagKey};
 use crate::guard::authz::Policy;
 use crate::guard::cors::Cors;
 use crate::guard::gate::Endpoint;
@@ -34,13 +34,14 @@ const CHUNK_OVERHEAD: usize = 16 * 1024;
 /// Makes the snapshot of a configuration.
 ///
 /// `rate` is the counting of the configuration before, kept where its settings have not changed, so
-/// that a reload frees nobody.
+/// that a reload frees nobody; with `tag_key` it knows credentials again.
 pub(super) fn build(
     number: u64,
     configuration: &Configuration,
     first_key: Option<&FirstKey>,
     extras: &Extras,
     rate: Option<Arc<RateLimiter>>,
+    tag_key: Option<TagKey>,
 ) -> Result<(Snapshot, Vec<Watched>), StartError> {
     let (catalog, watched) = catalog(configuration, extras)?;
     let limits = &configuration.limits;
@@ -52,7 +53,7 @@ pub(super) fn build(
         identity: identity(configuration),
         catalog,
         policy: Policy::new(&configuration.authorization),
-        authentication: authentication(configuration, first_key)?,
+        authentication: authentication(configuration, first_key, tag_key)?,
         rate: rate.unwrap_or_else(|| Arc::new(RateLimiter::new(&configuration.rate_limiting))),
         json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
         message_bytes: validation.max_message_size,
@@ -92,16 +93,17 @@ fn identity(configuration: &Configuration) -> Identity {
 fn authentication(
     configuration: &Configuration,
     first_key: Option<&FirstKey>,
+    tag_key: Option<TagKey>,
 ) -> Result<Authentication, StartError> {
     if !configuration.authentication.enabled {
         return Ok(Authentication::off());
     }
     let mut keys = configuration.authentication.api_keys.clone();
     keys.extend(first_key.map(FirstKey::entry));
-    Ok(Authentication::by_keys(ApiKeys::new(&keys)?))
+    Ok(Authentication::by_keys(ApiKeys::new(&keys, tag_key)?))
 }
 
-fn http_face(configuration: &Configuration) -> Option<HttpFace> {
+pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
     let listener = configuration.http.as_ref()?;
     let limits = &configuration.limits;
     let is_tls = listener.tls.is_some();

@@ -16,6 +16,10 @@ use crate::guard::settings::{ApiKey, KeyCredential};
 /// HMAC of a presented key under a key of this process: stable here, meaningless elsewhere.
 pub type KeyTag = [u8; 32];
 
+/// What tags are made with. It lives as long as the process and is shown to nobody.
+#[derive(Clone, Debug)]
+pub struct TagKey(hmac::Key);
+
 /// The keys of a configuration.
 #[derive(Debug)]
 pub struct ApiKeys {
@@ -39,9 +43,12 @@ struct Salted {
 }
 
 impl ApiKeys {
-    /// Takes over the configured keys, with a fresh process key.
-    pub fn new(keys: &[ApiKey]) -> Result<Self, NoRandomness> {
-        let process_key = hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()?);
+    /// Takes over the configured keys; tags are made with `tag_key`, or with a fresh one.
+    pub fn new(keys: &[ApiKey], tag_key: Option<TagKey>) -> Result<Self, NoRandomness> {
+        let process_key = match tag_key {
+            Some(TagKey(key)) => key,
+            None => hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()?),
+        };
         let mut this = Self {
             process_key,
             entries: Vec::new(),
@@ -63,6 +70,19 @@ impl ApiKeys {
             }
         }
         Ok(this)
+    }
+
+    /// What tags are made with.
+    pub fn tag_key(&self) -> TagKey {
+        TagKey(self.process_key.clone())
+    }
+
+    /// True if a key of this principal, with the same roles, is good at `unix_seconds`.
+    pub fn knows(&self, principal: &Principal, unix_seconds: u64) -> bool {
+        self.entries.iter().any(|entry| {
+            *entry.principal == *principal
+                && entry.expires.is_none_or(|expires| expires > unix_seconds)
+        })
     }
 
     /// The tag of a presented key.
@@ -161,11 +181,14 @@ mod tests {
     fn keys() -> ApiKeys {
         let hashed = parse_stored_form(&stored_form("hashed-key").unwrap()).unwrap();
         let old = parse_stored_form(&stored_form("old-key").unwrap()).unwrap();
-        ApiKeys::new(&[
-            key(KeyCredential::Plain(Secret::new("plain-key".into())), "plain", None),
-            key(hashed, "hashed", None),
-            key(old, "old", Some(1_000)),
-        ])
+        ApiKeys::new(
+            &[
+                key(KeyCredential::Plain(Secret::new("plain-key".into())), "plain", None),
+                key(hashed, "hashed", None),
+                key(old, "old", Some(1_000)),
+            ],
+            None,
+        )
         .unwrap()
     }
 

@@ -9,7 +9,7 @@ use super::gate::Admitted;
 use super::refusal::Refusal;
 use crate::base::principal::{AuthMethod, Principal};
 use crate::proto::http1::Head;
-use api_key::{ApiKeys, KeyTag};
+use api_key::{ApiKeys, KeyTag, TagKey};
 
 /// Longest credential that is looked at, in bytes.
 const CREDENTIAL_BYTES: usize = 4_096;
@@ -96,12 +96,26 @@ impl Authentication {
         self.keys.is_some()
     }
 
+    /// What tags are made with: kept across reloads, so that a known credential stays known.
+    pub fn tag_key(&self) -> Option<TagKey> {
+        self.keys.as_ref().map(ApiKeys::tag_key)
+    }
+
     /// A tag of the credential that is the same whenever it is presented to this process, and tells
     /// nothing about it to anybody else; for counting failures and knowing good keys again.
     pub fn tag(&self, presented: &Presented<'_>) -> Option<KeyTag> {
         match presented {
             Presented::Secret(secret) => Some(self.keys.as_ref()?.tag(secret)),
             _ => None,
+        }
+    }
+
+    /// True if the principal could still prove itself as it did; asked of whoever only listens.
+    pub fn vouches_for(&self, principal: &Principal, unix_seconds: u64) -> bool {
+        match (&self.keys, principal.method) {
+            (_, AuthMethod::Local) => true,
+            (None, method) => method == AuthMethod::None,
+            (Some(keys), _) => keys.knows(principal, unix_seconds),
         }
     }
 

@@ -104,7 +104,7 @@ pub enum Incoming {
 }
 
 /// The notice that a notification is.
-fn notice(method: &str, params: &Params) -> Notice {
+pub fn notice(method: &str, params: &Params) -> Notice {
     match (method, params.get("requestId").and_then(Id::of)) {
         ("notifications/cancelled", Some(id)) => Notice::Cancelled(id),
         _ => Notice::Other,
