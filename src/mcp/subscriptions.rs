@@ -88,9 +88,8 @@ impl Listener {
         self.notification(method, params)
     }
 
-    /// Tells the client which part of its wishes is honoured; must come before any notice.
-    pub fn acknowledge(&self) {
-        let filter = self.filter.lock().clone();
+    /// Tells the client which part of its wishes is honoured.
+    fn acknowledge(&self, filter: &Filter) {
         let mut wishes = serde_json::Map::new();
         for (key, wanted) in [
             ("toolsListChanged", filter.tools),
@@ -138,6 +137,15 @@ impl Subscriptions {
             listeners.retain(|listener| listener.strong_count() > 0);
         }
         listeners.push(Arc::downgrade(listener));
+    }
+
+    /// Adds a listener and acknowledges its request: it misses no change that happens after the
+    /// acknowledgement, and hears of none before it.
+    pub fn acknowledge(&self, listener: &Arc<Listener>) {
+        // Whoever publishes waits here before it knows whether this listener wants the change.
+        let filter = listener.filter.lock();
+        self.add(listener);
+        listener.acknowledge(&filter);
     }
 
     /// Tells all who want to hear of `change` and whom `allowed` lets hear of it.
@@ -211,8 +219,7 @@ mod tests {
         let hub = Subscriptions::default();
         let uris = BTreeSet::from(["a:b".to_owned()]);
         let one = listener(Filter { tools: true, uris, ..Filter::default() }, Some(Id::Number(0)));
-        hub.add(&one);
-        one.acknowledge();
+        hub.acknowledge(&one);
         for change in [
             Change::Prompts,
             Change::Tools,
@@ -232,6 +239,24 @@ mod tests {
         for message in &heard {
             assert_eq!(message["params"]["_meta"][SUBSCRIPTION_ID], json!(0));
         }
+    }
+
+    /// Looks, at the moment of the acknowledgement, who is registered.
+    struct Looking(Arc<Subscriptions>, Arc<Mutex<Option<usize>>>);
+    impl Wake for Looking {
+        fn wake(&self) {
+            self.1.lock().get_or_insert(self.0.live().len());
+        }
+    }
+
+    #[test]
+    fn a_listener_is_registered_before_it_is_told_so() {
+        let hub = Arc::new(Subscriptions::default());
+        let one = listener(Filter::lists(), Some(Id::Number(1)));
+        let seen = Arc::new(Mutex::new(None));
+        one.outlet.attach(Arc::new(Looking(Arc::clone(&hub), Arc::clone(&seen)))).unwrap();
+        hub.acknowledge(&one);
+        assert_eq!(*seen.lock(), Some(1));
     }
 
     #[test]

@@ -186,8 +186,7 @@ impl LineRoad {
             subscription: Some(parts.id.clone()),
             place: Mutex::new(Some(Box::new(permit))),
         });
-        listener.acknowledge();
-        self.services.subscriptions.add(&listener);
+        self.services.subscriptions.acknowledge(&listener);
         self.state.lock().listeners.insert(parts.id, listener);
         exchange.finish(&Ending::Done);
     }

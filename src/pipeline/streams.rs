@@ -212,8 +212,7 @@ fn listen(carried: Carried, filter: Filter, reader: &Arc<dyn Wake>) -> Carrying<
         subscription: Some(carried.parts.id.clone()),
         place: Mutex::new(Some(Box::new(permit))),
     });
-    listener.acknowledge();
-    services.subscriptions.add(&listener);
+    services.subscriptions.acknowledge(&listener);
     carried.exchange.finish(&Ending::Done);
     Ok(Answer::Stream(Box::new(Streamed {
         outlet,
