@@ -208,8 +208,8 @@ fn accept(
 fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
     let Entered { exchange, snapshot, metered, cors, .. } = entered;
     let sessions = &exchange.services().sessions;
-    let is_modern = era_of(head) == Era::Modern;
-    let session_id = head.header_str("mcp-session-id").filter(|_| !is_modern);
+    // The modern era has no sessions, whatever its clients send.
+    let session_id = head.header_str("mcp-session-id").filter(|_| era_of(head) == Era::Legacy);
     let refusal = match session_id {
         None => Refusal::MethodNotAllowed("POST"),
         Some(id) => match sessions.find(id, metered.principal(), &snapshot.sessions, now) {
@@ -272,7 +272,7 @@ fn cors_of(face: &HttpFace, head: &Head) -> Option<HeaderBlock> {
 }
 
 /// The era that a head claims, before its body is read.
-fn era_of(head: &Head) -> Era {
+pub(super) fn era_of(head: &Head) -> Era {
     match head.header_str("mcp-protocol-version").map(Version::from_name) {
         None => Era::Legacy,
         Some(version) => version.map_or(Era::Modern, Version::era),

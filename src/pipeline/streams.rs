@@ -10,7 +10,7 @@ use super::answer::{Answer, Reply, Streamed};
 use super::dispatch::{Run, Work, initialized};
 use super::exchange::{Ending, Exchange};
 use super::pending::{Destination, Outcome, Pending};
-use super::road::{CallParts, Entered, refuse, reply_with};
+use super::road::{CallParts, Entered, era_of, refuse, reply_with};
 use super::services::{Expire, Services};
 use super::snapshot::Snapshot;
 use crate::backend::context::Context;
@@ -18,7 +18,7 @@ use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;
 use crate::guard::gate::Accepts;
 use crate::guard::refusal::Refusal;
-use crate::mcp::era::{Era, Version};
+use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::{STANDALONE, parse_event_id};
 use crate::mcp::legacy::table::SessionError;
@@ -278,8 +278,7 @@ fn attach(
     reader: &Arc<dyn Wake>,
     now: Now,
 ) -> Result<Attached, Refusal> {
-    let version = head.header_str("mcp-protocol-version").map(Version::from_name);
-    let is_modern = version.is_some_and(|v| v.is_none_or(|v| v.era() == Era::Modern));
+    let is_modern = era_of(head) == Era::Modern;
     let Some(id) = head.header_str("mcp-session-id").filter(|_| !is_modern) else {
         return Err(Refusal::MethodNotAllowed(if is_modern { "POST" } else { "POST, DELETE" }));
     };
