@@ -26,9 +26,17 @@ const RETRY: Duration = Duration::from_secs(1);
 /// The queue to the audit thread.
 #[derive(Debug)]
 pub struct AuditLog {
-    sender: Mutex<Option<Sender<Record>>>,
+    queue: Mutex<Option<Queue>>,
     events: Events,
     is_able: Arc<AtomicBool>,
+}
+
+/// The ways to the thread.
+#[derive(Debug)]
+struct Queue {
+    records: Sender<Record>,
+    /// Nothing is sent: its end tells a thread that waits for the disk that the server goes down.
+    _is_open: Sender<()>,
 }
 
 /// Which records are written.
@@ -61,7 +69,7 @@ impl AuditLog {
     /// Nothing is recorded.
     pub fn off() -> Self {
         Self {
-            sender: Mutex::new(None),
+            queue: Mutex::new(None),
             events: Events(Vec::new()),
             is_able: Arc::new(AtomicBool::new(true)),
         }
@@ -70,15 +78,17 @@ impl AuditLog {
     /// Opens the file and starts the thread. The thread ends when this is dropped, after it has
     /// written all that waits.
     pub fn start(settings: &AuditSettings) -> io::Result<(Self, JoinHandle<()>)> {
-        let (sender, receiver) = bounded(QUEUE);
+        let (records, receiver) = bounded(QUEUE);
+        let (is_open, ending) = bounded(0);
         let is_able = Arc::new(AtomicBool::new(true));
         let events = Events(settings.events.clone());
         let mut writer = Writer::open(settings)?;
         let (their_events, their_ability) = (events.clone(), Arc::clone(&is_able));
         let thread = Builder::new()
             .name("audit".into())
-            .spawn(move || run(&receiver, &mut writer, &their_events, &their_ability))?;
-        Ok((Self { sender: Mutex::new(Some(sender)), events, is_able }, thread))
+            .spawn(move || run(&receiver, &ending, &mut writer, &their_events, &their_ability))?;
+        let queue = Mutex::new(Some(Queue { records, _is_open: is_open }));
+        Ok((Self { queue, events, is_able }, thread))
     }
 }
 
@@ -87,8 +97,9 @@ impl Audit for AuditLog {
         if self.events.name_of(&record).is_none() {
             return true;
         }
-        let Some(sender) = self.sender.lock().clone() else { return true };
-        let taken = sender.try_send(record).is_ok();
+        let records = self.queue.lock().as_ref().map(|queue| queue.records.clone());
+        let Some(records) = records else { return true };
+        let taken = records.try_send(record).is_ok();
         if !taken {
             self.is_able.store(false, Ordering::Release);
         }
@@ -100,25 +111,31 @@ impl Audit for AuditLog {
     }
 
     fn close(&self) {
-        *self.sender.lock() = None;
+        *self.queue.lock() = None;
     }
 }
 
-fn run(receiver: &Receiver<Record>, writer: &mut Writer, events: &Events, is_able: &AtomicBool) {
+fn run(
+    receiver: &Receiver<Record>,
+    ending: &Receiver<()>,
+    writer: &mut Writer,
+    events: &Events,
+    is_able: &AtomicBool,
+) {
     while let Ok(first) = receiver.recv() {
         let mut next = Some(first);
         while let Some(record) = next.take() {
             let name = events.name_of(&record).unwrap_or(record.event);
             while let Err(error) = writer.write(name, &record) {
-                if !wait_for_disk(receiver, is_able, &error) {
-                    return;
+                if !wait_for_disk(ending, is_able, &error) {
+                    return log_loss(receiver);
                 }
             }
             next = receiver.try_recv().ok();
         }
         while let Err(error) = writer.flush() {
-            if !wait_for_disk(receiver, is_able, &error) {
-                return;
+            if !wait_for_disk(ending, is_able, &error) {
+                return log_loss(receiver);
             }
         }
         is_able.store(true, Ordering::Release);
@@ -126,15 +143,17 @@ fn run(receiver: &Receiver<Record>, writer: &mut Writer, events: &Events, is_abl
 }
 
 /// Says that nothing can be recorded and rests; false if the server has gone meanwhile.
-fn wait_for_disk(receiver: &Receiver<Record>, is_able: &AtomicBool, error: &io::Error) -> bool {
+fn wait_for_disk(ending: &Receiver<()>, is_able: &AtomicBool, error: &io::Error) -> bool {
     if is_able.swap(false, Ordering::AcqRel) {
         log::error!("the audit log cannot be written: {error}; requests are refused until it can");
     }
     // The queue is full or fills up: only its end is looked for here.
-    let (_never, nothing) = bounded::<()>(0);
-    let rested = matches!(nothing.recv_timeout(RETRY), Err(RecvTimeoutError::Timeout));
-    let _ = receiver;
-    rested
+    matches!(ending.recv_timeout(RETRY), Err(RecvTimeoutError::Timeout))
+}
+
+/// The server went down before the disk could be written again.
+fn log_loss(receiver: &Receiver<Record>) {
+    log::error!("the audit log was never written again; {} records wait in vain", receiver.len());
 }
 
 /// The file and its number of the last record.
