@@ -1,0 +1,153 @@
+//! Who is let in over HTTPS, who is not, and what guessing costs.
+
+use serde_json::json;
+
+use crate::harness::http::{Request, Response};
+use crate::harness::process::{Server, Settings};
+use crate::harness::{ADMIN, GUEST, USER, modern_request};
+
+const WRONG: &str = "wrong-key-0123456789abcdef0123456789";
+
+fn ask() -> Request {
+    Request::modern(&modern_request(1, "tools/list", json!({})))
+}
+
+fn retry_after(response: &Response) -> u64 {
+    response.header("retry-after").unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_key_is_taken_from_either_header_and_a_wrong_or_missing_one_is_challenged() {
+    let server = Server::start(&Settings::default().over_tls());
+    assert_eq!(server.send(&ask()).status, 200);
+    assert_eq!(server.send(&ask().anonymous().header("X-API-Key", ADMIN)).status, 200);
+    assert_eq!(server.send(&ask().header("Authorization", &format!("bearer {ADMIN}"))).status, 200);
+    for refused in [
+        ask().anonymous(),
+        ask().key(WRONG),
+        ask().key(""),
+        ask().header("Authorization", ADMIN),
+        ask().header("Authorization", &format!("Basic {ADMIN}")),
+        ask().anonymous().header("X-API-Key", WRONG),
+        ask().key(&ADMIN.to_uppercase()),
+        ask().key(&ADMIN[..ADMIN.len() - 1]),
+        ask().and_header("Authorization", "Bearer x"),
+        ask().header("X-API-Key", WRONG),
+        // C36
+        ask().anonymous().target(&format!("/mcp?api_key={ADMIN}")),
+    ] {
+        let response = server.send(&refused);
+        assert_eq!(response.status, 401, "{refused:?}");
+        let challenge = response.header("www-authenticate").unwrap();
+        assert!(challenge.starts_with("Bearer"), "{challenge}");
+        let body = String::from_utf8_lossy(&response.body).into_owned();
+        assert!(!body.contains("result"), "{body}");
+    }
+}
+
+// B86
+#[test]
+fn a_challenge_never_repeats_what_the_client_sent() {
+    let server = Server::start(&Settings::default());
+    let asked = ask().anonymous().header("Host", "localhost").target("/mcp?x=evil.example");
+    let response = server.send(&asked);
+    let text = format!("{response:?}{}", String::from_utf8_lossy(&response.body));
+    assert!(!text.contains("evil.example"), "{text}");
+}
+
+// B113
+#[test]
+fn a_guesser_is_locked_out_and_a_good_key_beside_it_is_not() {
+    let limits = "max_failures = 3\nbackoff_levels = [0]\nblock_duration_ms = 300000\n\
+                  max_attempts_per_second = 10000";
+    let server = Server::start(&Settings::default().over_tls().limited(limits));
+    assert_eq!(server.send(&ask()).status, 200, "the administrator is known here now");
+    for _ in 0..3 {
+        assert_eq!(server.send(&ask().key(WRONG)).status, 401);
+    }
+    for locked in [ask().key(WRONG), ask().key(USER)] {
+        let response = server.send(&locked);
+        assert_eq!(response.status, 429);
+        assert!((1..=300).contains(&retry_after(&response)));
+        let wait = &response.json()["error"]["data"]["retryAfterSeconds"];
+        assert_eq!(wait.as_u64(), Some(retry_after(&response)));
+    }
+    assert_eq!(server.send(&ask()).status, 200, "a known good key is not locked out");
+}
+
+// B113
+#[test]
+fn a_good_login_between_guesses_does_not_forgive_them() {
+    let limits = "max_failures = 3\nbackoff_levels = [0]\nblock_duration_ms = 300000\n\
+                  max_attempts_per_second = 10000";
+    let server = Server::start(&Settings::default().limited(limits));
+    for _ in 0..3 {
+        assert_eq!(server.send(&ask()).status, 200);
+        assert_eq!(server.send(&ask().key(WRONG)).status, 401);
+    }
+    assert_eq!(server.send(&ask().key(WRONG)).status, 429);
+}
+
+#[test]
+fn who_presents_nothing_is_told_to_authenticate_however_often_it_asks() {
+    let limits = "max_failures = 5\nmax_attempts_per_second = 1\nburst = 2\n\
+                  address_attempts_per_second = 2";
+    let server = Server::start(&Settings::default().over_tls().limited(limits));
+    let mut connection = server.connect();
+    for round in 0..20 {
+        let response = connection.exchange(&ask().anonymous());
+        assert_eq!(response.status, 401, "round {round}");
+        assert!(response.header("www-authenticate").is_some());
+    }
+}
+
+#[test]
+fn to_present_nothing_is_no_failed_attempt() {
+    let limits = "max_failures = 5\naddress_attempts_per_second = 1000";
+    let server = Server::start(&Settings::default().limited(limits));
+    for _ in 0..20 {
+        assert_eq!(server.send(&ask().anonymous()).status, 401);
+    }
+    assert_eq!(server.send(&ask()).status, 200);
+}
+
+// B27, B126
+#[test]
+fn the_request_beyond_the_burst_waits_and_others_do_not() {
+    let limits = "max_attempts_per_second = 0.01\nburst = 3\naddress_attempts_per_second = 1000";
+    let server = Server::start(&Settings::default().over_tls().limited(limits));
+    for _ in 0..3 {
+        assert_eq!(server.send(&ask()).status, 200);
+    }
+    let response = server.send(&ask());
+    assert_eq!(response.status, 429);
+    assert!(retry_after(&response) >= 1);
+    let error = &response.json()["error"];
+    assert_eq!(error["data"]["retryAfterSeconds"].as_u64(), Some(retry_after(&response)));
+    assert!(error["code"].as_i64().unwrap() > 0, "{error}");
+    assert_eq!(server.send(&ask().key(USER)).status, 200, "another user has a bucket of their own");
+}
+
+// B127
+#[test]
+fn one_address_has_a_bound_whoever_it_says_it_is() {
+    let limits = "max_attempts_per_second = 0.01\nburst = 4\naddress_attempts_per_second = 1\n\
+                  max_failures = 1000\nbackoff_levels = [0]";
+    let server = Server::start(&Settings::default().limited(limits));
+    let keys = [ADMIN, USER, GUEST];
+    let statuses: Vec<_> =
+        (0..12).map(|n| server.send(&ask().key(keys[n % keys.len()])).status).collect();
+    let served = statuses.iter().filter(|status| **status == 200).count();
+    assert!(served < 12 && statuses[0] == 200, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 429].contains(status)), "{statuses:?}");
+}
+
+#[test]
+fn an_expired_key_is_a_wrong_key() {
+    let late = "late-key-0123456789abcdef0123456789";
+    let entry = |date: &str| format!("{{ key = \"{late}\", user = \"l\", expires = \"{date}\" }}");
+    for (date, status) in [("2001-01-01T00:00:00Z", 401), ("2999-01-01T00:00:00Z", 200)] {
+        let server = Server::start(&Settings { keys: entry(date), ..Settings::default() });
+        assert_eq!(server.send(&ask().key(late)).status, status, "{date}");
+    }
+}

@@ -1,0 +1,87 @@
+//! A server with something of everything to offer, and certificates.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+
+use super::process::{Directory, ECHO, Server, Settings, gated_tool, holding_tool, script_tool};
+
+/// A tool that needs what only an administrator may.
+pub const DANGEROUS: &str = r#"
+[[tools]]
+name = "dangerous"
+description = "Needs the permission to execute."
+command = ["/bin/echo", "done"]
+processes = 8192
+"#;
+
+/// Files below a directory, and a prompt.
+pub const OFFERS: &str = r#"
+[[resources]]
+name = "manual"
+description = "The manual."
+root = "@/docs"
+uri_prefix = "docs://manual/"
+
+[[prompts]]
+name = "explain"
+description = "Explains a topic."
+arguments = [{ name = "topic", description = "What to explain", required = true, values = ["disks", "network", "netfilter"] }]
+messages = [{ role = "user", text = "Explain {topic}." }]
+"#;
+
+/// All that the fixture offers.
+pub fn everything() -> String {
+    let progress = "for step in 1 2 3; do echo \"progress $step 3 step $step\" >&2; done; \
+                    echo 'a line of the log' >&2; echo finished";
+    [
+        ECHO,
+        DANGEROUS,
+        OFFERS,
+        &holding_tool("hold"),
+        &gated_tool("gated"),
+        &script_tool("steps", progress, "progress = true\nread_only = true"),
+    ]
+    .concat()
+}
+
+/// A directory with the files that the offers name.
+pub fn directory() -> Directory {
+    let directory = Directory::new();
+    directory.write("docs/one.txt", "the first file\n");
+    directory.write("docs/sub/two.md", "# the second file\n");
+    directory.write("secret.txt", "outside\n");
+    directory
+}
+
+/// A server that offers everything.
+pub fn server() -> Server {
+    server_with(&Settings::with(&everything()))
+}
+
+/// The same with these settings.
+pub fn server_with(settings: &Settings) -> Server {
+    let directory = directory();
+    directory.pipe("gate");
+    Server::start_in(directory, settings)
+}
+
+/// Holds the gated tool until it is released.
+pub struct Gate(File);
+
+impl Gate {
+    /// The gate of this directory. While it lives, what is written into it is not lost.
+    pub fn of(directory: &Directory) -> Self {
+        Self(OpenOptions::new().read(true).write(true).open(directory.file("gate")).unwrap())
+    }
+
+    /// Lets one call go on.
+    pub fn release(&mut self, word: &str) {
+        writeln!(self.0, "{word}").unwrap();
+    }
+}
+
+/// A certificate for localhost that vouches for itself, and its key, as PEM.
+pub fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}

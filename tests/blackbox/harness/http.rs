@@ -1,0 +1,433 @@
+//! An HTTP/1.1 client that sends what it is told to, byte by byte, and hides nothing of what comes.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use serde_json::Value;
+
+use super::{ADMIN, DEADLINE, MODERN};
+
+/// A request in the making.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A request of the administrator without a body.
+    pub fn bare(method: &str) -> Self {
+        let request = Self {
+            method: method.into(),
+            target: "/mcp".into(),
+            headers: vec![("Host".into(), "localhost".into())],
+            body: Vec::new(),
+        };
+        request.header("Accept", "application/json, text/event-stream").key(ADMIN)
+    }
+
+    /// POST of these bytes.
+    pub fn post_bytes(body: &[u8]) -> Self {
+        let mut request = Self::bare("POST").header("Content-Type", "application/json");
+        request.body = body.to_vec();
+        request.header("Content-Length", &body.len().to_string())
+    }
+
+    /// POST of a message.
+    pub fn post(message: &Value) -> Self {
+        Self::post_bytes(message.to_string().as_bytes())
+    }
+
+    /// POST of a message with the headers that the modern revision wants.
+    pub fn modern(message: &Value) -> Self {
+        let method = message["method"].as_str().unwrap_or_default();
+        let mut request =
+            Self::post(message).header("MCP-Protocol-Version", MODERN).header("Mcp-Method", method);
+        let target = match method {
+            "tools/call" | "prompts/get" => &message["params"]["name"],
+            "resources/read" => &message["params"]["uri"],
+            _ => &Value::Null,
+        };
+        if let Some(target) = target.as_str() {
+            request = request.header("Mcp-Name", target);
+        }
+        request
+    }
+
+    /// With this header instead of one of the same name.
+    pub fn header(self, name: &str, value: &str) -> Self {
+        let mut request = self.without(name);
+        request.headers.push((name.into(), value.into()));
+        request
+    }
+
+    /// With one more header of this name.
+    pub fn and_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self
+    }
+
+    pub fn key(self, key: &str) -> Self {
+        self.header("Authorization", &format!("Bearer {key}"))
+    }
+
+    pub fn anonymous(self) -> Self {
+        self.without("Authorization")
+    }
+
+    pub fn method(mut self, method: &str) -> Self {
+        self.method = method.into();
+        self
+    }
+
+    pub fn target(mut self, target: &str) -> Self {
+        self.target = target.into();
+        self
+    }
+
+    /// The head as bytes.
+    pub fn head(&self) -> Vec<u8> {
+        let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
+        for (name, value) in &self.headers {
+            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes
+    }
+
+    /// All of it as bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.head(), self.body.clone()].concat()
+    }
+}
+
+/// A response whose body was read.
+#[derive(Debug)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The value of a header, whose name is written in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut found = self.headers.iter().filter(|(known, _)| known == name);
+        let value = found.next().map(|(_, value)| value.as_str());
+        assert!(found.next().is_none(), "{name} is repeated");
+        value
+    }
+
+    /// The body as JSON, or the last message of an event stream.
+    pub fn json(&self) -> Value {
+        self.messages().pop().unwrap_or_else(|| panic!("no message: {self:?}"))
+    }
+
+    /// The messages of the body.
+    pub fn messages(&self) -> Vec<Value> {
+        let text = std::str::from_utf8(&self.body).unwrap();
+        if self.header("content-type") == Some("text/event-stream") {
+            let events = text.split("\n\n").filter_map(Event::parse);
+            return events.filter_map(|event| event.message()).collect();
+        }
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        vec![serde_json::from_str(text).unwrap()]
+    }
+
+    /// The code of its JSON-RPC error.
+    pub fn code(&self) -> i64 {
+        let json = self.json();
+        json["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {json}"))
+    }
+}
+
+/// One server-sent event.
+#[derive(Debug, Default, PartialEq)]
+pub struct Event {
+    pub name: Option<String>,
+    pub id: Option<String>,
+    pub data: String,
+}
+
+impl Event {
+    /// `None` for a comment, a retry time, or nothing.
+    fn parse(text: &str) -> Option<Self> {
+        let mut event = Self::default();
+        let mut says_something = false;
+        for line in text.lines() {
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "event" => event.name = Some(value.into()),
+                "id" => event.id = Some(value.into()),
+                "data" => event.data.push_str(value),
+                _ => continue,
+            }
+            says_something = true;
+        }
+        says_something.then_some(event)
+    }
+
+    /// The message that it holds; a priming event holds none.
+    pub fn message(&self) -> Option<Value> {
+        (!self.data.is_empty()).then(|| serde_json::from_str(&self.data).unwrap())
+    }
+}
+
+enum Socket {
+    Plain(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
+}
+
+/// A connection.
+pub struct Connection {
+    socket: Socket,
+    received: Vec<u8>,
+}
+
+impl Connection {
+    pub fn plain(address: SocketAddr) -> Self {
+        Self { socket: Socket::Plain(connect(address)), received: Vec::new() }
+    }
+
+    /// A connection with TLS, whose handshake happens with the first bytes.
+    pub fn tls(address: SocketAddr, config: Arc<ClientConfig>) -> Self {
+        let name = "localhost".try_into().unwrap();
+        let session = ClientConnection::new(config, name).unwrap();
+        let stream = StreamOwned::new(session, connect(address));
+        Self { socket: Socket::Tls(Box::new(stream)), received: Vec::new() }
+    }
+
+    /// Does the handshake; false if the certificate is not to be trusted.
+    pub fn shakes_hands(self) -> bool {
+        let Socket::Tls(mut stream) = self.socket else { panic!("a plain connection") };
+        let StreamOwned { conn, sock } = &mut *stream;
+        match conn.complete_io(sock) {
+            Ok(_) => true,
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+                false
+            }
+        }
+    }
+
+    /// Sends bytes as they are. A peer that has closed already is noticed when it is read.
+    pub fn write(&mut self, bytes: &[u8]) {
+        let written = match &mut self.socket {
+            Socket::Plain(socket) => socket.write_all(bytes),
+            Socket::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
+        };
+        if let Err(error) = written {
+            let is_gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
+            assert!(is_gone.contains(&error.kind()), "{error}");
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish_writing(&mut self) {
+        match &mut self.socket {
+            // A peer that has closed already knows it.
+            Socket::Plain(socket) => drop(socket.shutdown(Shutdown::Write)),
+            Socket::Tls(_) => panic!("only a plain connection can be half closed"),
+        }
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub fn exchange(&mut self, request: &Request) -> Response {
+        self.write(&request.bytes());
+        self.response_to(&request.method)
+    }
+
+    /// Reads the answer to a request that had a body or might have.
+    pub fn response(&mut self) -> Response {
+        self.response_to("POST")
+    }
+
+    fn response_to(&mut self, method: &str) -> Response {
+        let mut response = self.response_head();
+        let length = response.header("content-length").map(|text| text.parse().unwrap());
+        let has_body = method != "HEAD" && response.status >= 200 && response.status != 204;
+        if response.header("transfer-encoding") == Some("chunked") {
+            assert_eq!(length, None::<usize>);
+            while let Some(chunk) = self.chunk() {
+                response.body.extend(chunk);
+            }
+        } else if let Some(length) = length.filter(|_| has_body) {
+            response.body = self.take(length);
+        } else if has_body {
+            while self.fill() {}
+            response.body = std::mem::take(&mut self.received);
+        }
+        response
+    }
+
+    /// Reads a status line and headers.
+    pub fn response_head(&mut self) -> Response {
+        let head = self.through(b"\r\n\r\n");
+        let text = String::from_utf8(head).unwrap();
+        let mut lines = text.split("\r\n");
+        let status = lines.next().unwrap();
+        let status = status.strip_prefix("HTTP/1.1 ").unwrap_or_else(|| panic!("{status}"));
+        let headers = lines.filter(|line| !line.is_empty()).map(|line| {
+            let (name, value) = line.split_once(": ").unwrap();
+            (name.to_ascii_lowercase(), value.to_owned())
+        });
+        let headers = headers.collect();
+        Response { status: status[..3].parse().unwrap(), headers, body: Vec::new() }
+    }
+
+    /// Begins to read an event stream.
+    pub fn stream(mut self, request: &Request) -> Events {
+        self.write(&request.bytes());
+        let head = self.response_head();
+        if head.header("content-type") != Some("text/event-stream") {
+            let length = head.header("content-length").map_or(0, |text| text.parse().unwrap());
+            let body = self.take(length);
+            panic!("no stream: {head:?} {}", String::from_utf8_lossy(&body));
+        }
+        assert_eq!(head.status, 200, "{head:?}");
+        Events { connection: self, head, text: String::new(), is_over: false }
+    }
+
+    /// True if the peer closes without another byte.
+    pub fn is_closed(&mut self) -> bool {
+        self.received.is_empty() && !self.fill()
+    }
+
+    /// All that comes until the peer closes.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.fill() {}
+        std::mem::take(&mut self.received)
+    }
+
+    fn through(&mut self, end: &[u8]) -> Vec<u8> {
+        loop {
+            let at = self.received.windows(end.len()).position(|window| window == end);
+            if let Some(at) = at {
+                return self.received.drain(..at + end.len()).collect();
+            }
+            let so_far = String::from_utf8_lossy(&self.received).into_owned();
+            assert!(self.fill(), "closed after {so_far:?}");
+        }
+    }
+
+    fn take(&mut self, length: usize) -> Vec<u8> {
+        while self.received.len() < length {
+            assert!(self.fill(), "closed in the middle of a body");
+        }
+        self.received.drain(..length).collect()
+    }
+
+    /// The next chunk; `None` at the end.
+    fn chunk(&mut self) -> Option<Vec<u8>> {
+        let line = String::from_utf8(self.through(b"\r\n")).unwrap();
+        let length = usize::from_str_radix(line.trim_end(), 16).unwrap();
+        let mut chunk = self.take(length + 2);
+        assert_eq!(chunk.split_off(length), b"\r\n");
+        (length > 0).then_some(chunk)
+    }
+
+    /// Reads once; false at the end.
+    fn fill(&mut self) -> bool {
+        let mut bytes = [0; 16 * 1024];
+        let read = loop {
+            let read = match &mut self.socket {
+                Socket::Plain(socket) => socket.read(&mut bytes),
+                Socket::Tls(stream) => stream.read(&mut bytes),
+            };
+            if read.as_ref().map_err(io::Error::kind).err() != Some(ErrorKind::Interrupted) {
+                break read;
+            }
+        };
+        match read {
+            Ok(count) => {
+                self.received.extend_from_slice(&bytes[..count]);
+                count > 0
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("nothing came: {error}"),
+        }
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    let dress = |socket: &TcpStream| -> io::Result<()> {
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(DEADLINE))?;
+        socket.set_write_timeout(Some(DEADLINE))
+    };
+    let socket = TcpStream::connect_timeout(&address, DEADLINE).unwrap();
+    dress(&socket).unwrap();
+    socket
+}
+
+/// An event stream that is being read.
+pub struct Events {
+    connection: Connection,
+    pub head: Response,
+    text: String,
+    is_over: bool,
+}
+
+impl Events {
+    /// The next event; `None` at the proper end of the stream.
+    pub fn event(&mut self) -> Option<Event> {
+        loop {
+            while let Some((event, rest)) = self.text.split_once("\n\n") {
+                let event = Event::parse(event);
+                self.text = rest.to_owned();
+                if event.is_some() {
+                    return event;
+                }
+            }
+            if self.is_over {
+                assert!(self.text.is_empty(), "half an event: {}", self.text);
+                return None;
+            }
+            match self.connection.chunk() {
+                Some(chunk) => self.text.push_str(std::str::from_utf8(&chunk).unwrap()),
+                None => self.is_over = true,
+            }
+        }
+    }
+
+    /// The next piece of the stream, whatever it holds.
+    pub fn chunk(&mut self) -> Option<String> {
+        assert!(self.text.is_empty());
+        self.connection.chunk().map(|chunk| String::from_utf8(chunk).unwrap())
+    }
+
+    /// The next event that holds a message.
+    pub fn message(&mut self) -> Option<Value> {
+        while let Some(event) = self.event() {
+            if let Some(message) = event.message() {
+                assert_eq!(event.name.as_deref(), Some("message"));
+                return Some(message);
+            }
+        }
+        None
+    }
+
+    /// The next message, which must be a notification of this method; its parameters.
+    pub fn notification(&mut self, method: &str) -> Value {
+        let message = self.message().unwrap_or_else(|| panic!("the stream ended before {method}"));
+        assert_eq!(message["method"], method, "{message}");
+        assert_eq!(message["id"], Value::Null);
+        message["params"].clone()
+    }
+
+    /// Gives the connection back after the end of the stream.
+    pub fn into_connection(self) -> Connection {
+        assert!(self.is_over);
+        self.connection
+    }
+}

@@ -1,0 +1,77 @@
+//! The built program as a stranger meets it: a process with a configuration in a directory of its
+//! own, and clients that send exact bytes. It names nothing of the library.
+
+pub mod fixture;
+pub mod http;
+pub mod process;
+pub mod stdio;
+pub mod tls;
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// How long anything may take. A test that reaches it has failed.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The key of the administrator in the test configuration.
+pub const ADMIN: &str = "admin-key-0123456789abcdef0123456789";
+/// The key of a user with the role `user`.
+pub const USER: &str = "user-key-0123456789abcdef01234567890";
+/// The key of a user without a role of their own.
+pub const GUEST: &str = "guest-key-0123456789abcdef0123456789";
+
+/// The legacy revisions, oldest first.
+pub const LEGACY: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
+/// The modern revision.
+pub const MODERN: &str = "2026-07-28";
+
+/// A request as a message.
+pub fn request(id: impl Into<Value>, method: &str, params: Value) -> Value {
+    json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params })
+}
+
+/// The same with the metadata of the modern revision.
+pub fn modern_request(id: impl Into<Value>, method: &str, params: Value) -> Value {
+    let mut message = request(id, method, params);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": MODERN,
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": { "name": "blackbox", "version": "1" },
+    });
+    let params = message["params"].as_object_mut().unwrap();
+    let entry = params.entry("_meta").or_insert_with(|| json!({})).as_object_mut().unwrap();
+    for (key, value) in meta.as_object().unwrap() {
+        entry.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    message
+}
+
+/// `initialize` for this revision.
+pub fn initialize(id: impl Into<Value>, version: &str) -> Value {
+    request(
+        id,
+        "initialize",
+        json!({
+            "protocolVersion": version,
+            "capabilities": {},
+            "clientInfo": { "name": "blackbox", "version": "1" },
+        }),
+    )
+}
+
+/// The call of a tool.
+pub fn call(name: &str, arguments: Value) -> Value {
+    json!({ "name": name, "arguments": arguments })
+}
+
+/// The same, asking for progress under this token.
+pub fn call_with_progress(name: &str, arguments: Value, token: impl Into<Value>) -> Value {
+    let token: Value = token.into();
+    json!({ "name": name, "arguments": arguments, "_meta": { "progressToken": token } })
+}
+
+/// The text of a tool's result.
+pub fn text_of(message: &Value) -> &str {
+    message["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {message}"))
+}

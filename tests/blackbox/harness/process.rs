@@ -1,0 +1,457 @@
+//! A process under test: its directory, its configuration, its lines on standard error, its end.
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use serde_json::Value;
+
+use super::http::{Connection, Request, Response};
+use super::{ADMIN, DEADLINE, GUEST, USER, tls};
+
+/// A directory that goes when the test does.
+pub struct Directory(PathBuf);
+
+impl Directory {
+    pub fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("erlmcp-blackbox-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        // A former process of the same number may have been killed before it could clean up.
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file that only its owner may read.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.file(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.file(name)).unwrap()
+    }
+
+    /// A named pipe: what reads it waits until somebody writes.
+    pub fn pipe(&self, name: &str) -> PathBuf {
+        let path = self.file(name);
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, kind, mode, 0).unwrap();
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The program with an empty environment.
+pub fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_erlmcp"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub fn run(command: &mut Command) -> Output {
+    command.output().unwrap()
+}
+
+/// The parts of the test configuration; a test changes what it is about.
+pub struct Settings {
+    pub server: String,
+    pub http: String,
+    /// More API keys.
+    pub keys: String,
+    pub rate_limiting: String,
+    pub roles: String,
+    pub rest: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            server: String::new(),
+            http: "tls = false".into(),
+            keys: String::new(),
+            rate_limiting: "enabled = false".into(),
+            roles: "user_roles = { root = [\"admin\"], user_123 = [\"user\"] }".into(),
+            rest: String::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// With these tables at the end.
+    pub fn with(rest: &str) -> Self {
+        Self { rest: rest.into(), ..Self::default() }
+    }
+
+    /// The same over TLS, with a certificate that is made at the start.
+    pub fn over_tls(mut self) -> Self {
+        self.http = "tls = true".into();
+        self
+    }
+
+    /// The same with this bucket and lockout.
+    pub fn limited(mut self, rate_limiting: &str) -> Self {
+        self.rate_limiting = rate_limiting.into();
+        self
+    }
+
+    /// The configuration for a server in `directory`.
+    pub fn text(&self, directory: &Directory) -> String {
+        let Self { server, http, keys, rate_limiting, roles, rest } = self;
+        let directory = directory.path().display();
+        let rest = rest.replace("@", &directory.to_string());
+        format!(
+            r#"
+[server]
+state_directory = "{directory}/state"
+{server}
+[transports.http]
+listen = "127.0.0.1:0"
+{http}
+[authentication]
+api_keys = [
+    {{ key = "{ADMIN}", user = "root" }},
+    {{ key = "{USER}", user = "user_123" }},
+    {{ key = "{GUEST}", user = "visitor" }},
+    {keys}
+]
+[authorization]
+{roles}
+[rate_limiting]
+{rate_limiting}
+{rest}
+"#
+        )
+    }
+}
+
+/// A tool that runs a shell script, as configuration text. Single quotes end the script.
+pub fn script_tool(name: &str, script: &str, more: &str) -> String {
+    assert!(!script.contains("'''"), "the script is quoted with these");
+    let script = script.replace('{', "{{").replace('}', "}}");
+    format!(
+        "\n[[tools]]\nname = \"{name}\"\ndescription = \"A tool of the test.\"\n\
+         command = [\"/bin/sh\", \"-c\", '''{script}''']\nprocesses = 8192\n{more}\n"
+    )
+}
+
+/// A tool that says on standard error that it runs, with its process id, and then waits.
+pub fn holding_tool(name: &str) -> String {
+    script_tool(name, "echo \"progress 1 pid $$\" >&2; exec sleep 600", "progress = true")
+}
+
+/// Says with progress that it runs, then answers when somebody writes into the pipe `gate`.
+pub fn gated_tool(name: &str) -> String {
+    let script = "echo \"progress 1 pid $$\" >&2; read line < '@/gate'; echo \"released $line\"";
+    script_tool(name, script, "progress = true")
+}
+
+/// A tool that says its argument.
+pub const ECHO: &str = r#"
+[[tools]]
+name = "echo"
+description = "Says it again."
+command = ["/bin/echo", "{text}"]
+processes = 8192
+read_only = true
+input_schema = { type = "object", required = ["text"], properties = { text = { type = "string" } } }
+"#;
+
+/// The lines that somebody writes, as they come.
+pub fn lines_of(source: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = unbounded();
+    thread::spawn(move || {
+        for line in BufReader::new(source).lines() {
+            let Ok(line) = line else { return };
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// A running server.
+pub struct Server {
+    pub directory: Directory,
+    child: Child,
+    lines: Receiver<String>,
+    output: Receiver<String>,
+    seen: Vec<String>,
+    address: SocketAddr,
+    /// The certificate authority, if it serves TLS.
+    authority: Option<PathBuf>,
+}
+
+impl Server {
+    /// Starts a server and waits until it listens.
+    pub fn start(settings: &Settings) -> Self {
+        Self::start_in(Directory::new(), settings)
+    }
+
+    /// The same in a directory that holds something already.
+    pub fn start_in(directory: Directory, settings: &Settings) -> Self {
+        let path = directory.write("erlmcp.toml", &settings.text(&directory));
+        let path = path.to_str().unwrap();
+        Self::spawn(directory, &mut program(&["serve", "--config", path]))
+    }
+
+    /// Starts this command, which serves HTTP.
+    pub fn spawn(directory: Directory, command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = lines_of(child.stderr.take().unwrap());
+        let output = lines_of(child.stdout.take().unwrap());
+        let address = "127.0.0.1:0".parse().unwrap();
+        let seen = Vec::new();
+        let mut server = Self { directory, child, lines, output, seen, address, authority: None };
+        let line = server.wait_for("listening on http");
+        let (_, url) = line.split_once("://").unwrap();
+        server.address = url.split('/').next().unwrap().parse().unwrap();
+        if line.contains("https://") {
+            server.authority = Some(server.directory.file("state/ca.pem"));
+        }
+        server
+    }
+
+    /// Uses this certificate authority instead of the one that the server made.
+    pub fn trusting(mut self, authority: PathBuf) -> Self {
+        self.authority = Some(authority);
+        self
+    }
+
+    /// Waits for a line on standard error that contains `text`.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            match self.lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let is_it = line.contains(text);
+                    self.seen.push(line.clone());
+                    if is_it {
+                        return line;
+                    }
+                }
+                Err(error) => panic!("no `{text}` ({error}) in:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    /// What it says on standard output up to a line that ends with this.
+    pub fn output_through(&self, end: &str) -> String {
+        let mut text = String::new();
+        loop {
+            let line = self.output.recv_timeout(DEADLINE).unwrap_or_else(|_| panic!("{text}"));
+            text.push_str(&line);
+            text.push('\n');
+            if line.ends_with(end) {
+                return text;
+            }
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    pub fn authority(&self) -> &Path {
+        self.authority.as_deref().unwrap()
+    }
+
+    /// A new connection, with TLS if the server has it.
+    pub fn connect(&self) -> Connection {
+        match &self.authority {
+            None => Connection::plain(self.address),
+            Some(authority) => {
+                Connection::tls(self.address, tls::client(&fs::read(authority).unwrap()))
+            }
+        }
+    }
+
+    /// Sends one request over a connection of its own and reads the whole answer.
+    pub fn send(&self, request: &Request) -> Response {
+        self.connect().exchange(request)
+    }
+
+    /// Sends a message in the modern form and reads the answer.
+    pub fn modern(&self, message: &Value) -> Response {
+        self.send(&Request::modern(message))
+    }
+
+    /// A session of this revision.
+    pub fn session(&self, version: &str) -> Session<'_> {
+        Session::open(self, version, ADMIN)
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.id(), signal).unwrap();
+    }
+
+    /// Replaces the configuration and waits until it is in force.
+    pub fn reload(&mut self, settings: &Settings) {
+        self.reload_text(&settings.text(&self.directory));
+    }
+
+    /// The same with this text.
+    pub fn reload_text(&mut self, text: &str) {
+        self.directory.write("erlmcp.toml", text);
+        self.signal(Signal::HUP);
+        self.wait_for("is in force");
+    }
+
+    /// Waits for the end of the process.
+    pub fn wait(&mut self) -> ExitStatus {
+        assert!(has_ended(&watch(self.id())), "it did not end: {}", self.seen.join("\n"));
+        self.child.wait().unwrap()
+    }
+
+    /// Ends the server as an operator does. The lines that it wrote, and its directory.
+    pub fn stop(mut self) -> Stopped {
+        self.signal(Signal::TERM);
+        let status = self.wait();
+        assert!(status.success(), "{status}");
+        let mut stderr = std::mem::take(&mut self.seen);
+        loop {
+            match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) => stderr.push(line),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("standard error stays open"),
+            }
+        }
+        let directory = std::mem::replace(&mut self.directory, Directory::new());
+        Stopped { directory, stderr }
+    }
+
+    /// The process ids and states of its children.
+    pub fn children(&self) -> Vec<(i32, char)> {
+        let parent = self.id().as_raw_nonzero().get();
+        let mut children = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                continue;
+            };
+            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+            let Some((_, after)) = stat.rsplit_once(") ") else { continue };
+            let mut fields = after.split(' ');
+            let state = fields.next().and_then(|state| state.chars().next()).unwrap();
+            if fields.next() == Some(&parent.to_string()) {
+                children.push((id, state));
+            }
+        }
+        children
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What is left of a server that ended well.
+pub struct Stopped {
+    pub directory: Directory,
+    pub stderr: Vec<String>,
+}
+
+impl Stopped {
+    /// The records of its audit log.
+    pub fn audit(&self) -> Vec<Value> {
+        let text = self.directory.read("state/audit.log");
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Watches a process, which must be there still.
+pub fn watch(id: Pid) -> OwnedFd {
+    pidfd_open(id, PidfdFlags::empty()).unwrap()
+}
+
+/// Watches the process whose number is the last word of this.
+pub fn watch_last(text: &str) -> OwnedFd {
+    let number = text.split_whitespace().last().unwrap();
+    watch(Pid::from_raw(number.parse().unwrap()).unwrap())
+}
+
+/// Waits for the end of a watched process; false if it does not end.
+pub fn has_ended(process: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    let timeout = Timespec::try_from(DEADLINE).unwrap();
+    poll(&mut fds, Some(&timeout)).unwrap() == 1
+}
+
+/// A legacy session over HTTP.
+pub struct Session<'s> {
+    pub server: &'s Server,
+    pub id: String,
+    pub version: String,
+    key: &'static str,
+}
+
+impl<'s> Session<'s> {
+    pub fn open(server: &'s Server, version: &str, key: &'static str) -> Self {
+        let message = super::initialize(0, version);
+        let response = server.send(&Request::post(&message).key(key));
+        assert_eq!(response.status, 200, "{response:?}");
+        let id = response.header("mcp-session-id").unwrap().to_owned();
+        let session = Self { server, id, version: version.into(), key };
+        let ready = serde_json::json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        assert_eq!(session.send(&ready).status, 202);
+        session
+    }
+
+    /// A message of this session as a request.
+    pub fn post(&self, message: &Value) -> Request {
+        self.dress(Request::post(message))
+    }
+
+    /// A request of this session without a body.
+    pub fn bare(&self, method: &str) -> Request {
+        self.dress(Request::bare(method))
+    }
+
+    fn dress(&self, request: Request) -> Request {
+        request
+            .key(self.key)
+            .header("Mcp-Session-Id", &self.id)
+            .header("MCP-Protocol-Version", &self.version)
+    }
+
+    pub fn send(&self, message: &Value) -> Response {
+        self.server.send(&self.post(message))
+    }
+}

@@ -1,0 +1,33 @@
+//! The program from outside: what it answers on the wire, writes, leaves behind and how it ends.
+//! These tests start the built binary and name nothing of the library.
+
+#![allow(
+    unreachable_pub,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test may fail by panicking, and nobody sees the harness from outside"
+)]
+
+mod audit;
+mod authentication;
+mod authorization;
+mod browser;
+mod children;
+mod command_line;
+mod connection;
+mod endpoint;
+mod first_start;
+mod framing;
+mod harness;
+mod hostile_json;
+mod legacy;
+mod legacy_streams;
+mod modern;
+mod modern_calls;
+mod reload;
+mod shutdown;
+mod stdio;
+mod subscriptions;

@@ -1,0 +1,99 @@
+//! SIGTERM: streams end, what runs is finished, and nobody waits longer than they must.
+
+use std::net::TcpStream;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::harness::fixture::{self, Gate};
+use crate::harness::http::Request;
+use crate::harness::process::{Settings, has_ended, watch_last};
+use crate::harness::{call_with_progress, modern_request, text_of};
+
+// B98
+#[test]
+fn open_streams_end_and_a_running_call_is_finished() {
+    let mut server = fixture::server();
+    let mut gate = Gate::of(&server.directory);
+    let mut listeners: Vec<_> = (0..20)
+        .map(|id| {
+            let wishes = json!({"notifications": {"toolsListChanged": true}});
+            let message = modern_request(id, "subscriptions/listen", wishes);
+            let mut events = server.connect().stream(&Request::modern(&message));
+            events.notification("notifications/subscriptions/acknowledged");
+            events
+        })
+        .collect();
+    let session = server.session("2025-11-25");
+    let mut standalone = server.connect().stream(&session.bare("GET"));
+    let params = call_with_progress("gated", json!({}), 1);
+    let message = modern_request("call", "tools/call", params);
+    let mut running = server.connect().stream(&Request::modern(&message));
+    running.notification("notifications/progress");
+    let mut idle = server.connect();
+    assert_eq!(idle.exchange(&Request::bare("GET")).status, 405);
+    server.signal(Signal::TERM);
+    server.wait_for("going down");
+    for (id, events) in listeners.iter_mut().enumerate() {
+        assert_eq!(events.message().unwrap()["id"], id);
+        assert_eq!(events.message(), None);
+    }
+    assert_eq!(standalone.message(), None);
+    assert!(idle.is_closed());
+    assert!(TcpStream::connect(server.address()).is_err(), "nobody is let in any more");
+    gate.release("at last");
+    assert_eq!(text_of(&running.message().unwrap()), "released at last\n");
+    assert_eq!(running.message(), None);
+    assert!(server.wait().success());
+    let audit = server.directory.read("state/audit.log");
+    let last = audit.lines().last().unwrap();
+    assert!(last.contains("\"target\":\"gated\"") && last.contains("success"), "{last}");
+}
+
+#[test]
+fn a_call_that_does_not_end_is_ended_after_the_grace_time() {
+    let mut settings = Settings::with(&fixture::everything());
+    settings.server = "drain_seconds = 1".into();
+    let mut server = fixture::server_with(&settings);
+    let message = modern_request(1, "tools/call", call_with_progress("hold", json!({}), 1));
+    let mut events = server.connect().stream(&Request::modern(&message));
+    let progress = events.notification("notifications/progress");
+    let process = watch_last(progress["message"].as_str().unwrap());
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+    assert!(has_ended(&process));
+}
+
+// B98
+#[test]
+fn a_second_signal_ends_the_server_at_once() {
+    let mut settings = Settings::with(&fixture::everything());
+    settings.server = "drain_seconds = 600".into();
+    for second in [Signal::TERM, Signal::INT] {
+        let mut server = fixture::server_with(&settings);
+        let message = modern_request(1, "tools/call", call_with_progress("hold", json!({}), 1));
+        let mut events = server.connect().stream(&Request::modern(&message));
+        let progress = events.notification("notifications/progress");
+        let process = watch_last(progress["message"].as_str().unwrap());
+        server.signal(Signal::TERM);
+        server.wait_for("going down");
+        server.signal(second);
+        server.wait();
+        assert!(has_ended(&process));
+        let audit = server.directory.read("state/audit.log");
+        assert!(audit.ends_with('\n') || audit.is_empty(), "a torn record: {audit}");
+    }
+}
+
+// B66
+#[test]
+fn a_server_that_is_killed_leaves_no_program_behind() {
+    let mut server = fixture::server();
+    let message = modern_request(1, "tools/call", call_with_progress("hold", json!({}), 1));
+    let mut events = server.connect().stream(&Request::modern(&message));
+    let progress = events.notification("notifications/progress");
+    let process = watch_last(progress["message"].as_str().unwrap());
+    server.signal(Signal::KILL);
+    assert!(!server.wait().success());
+    assert!(has_ended(&process));
+}
