@@ -4,7 +4,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 use std::thread::Builder;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -93,12 +93,10 @@ impl Stdio {
     pub fn end(self) {
         self.road.close();
         let mut state = self.signal.state.lock();
-        let until = Instant::now() + LAST_WORDS;
-        while !state.is_done {
-            if self.signal.changed.wait_until(&mut state, until).timed_out() {
-                log::warn!("standard output is not read; the rest is dropped");
-                return;
-            }
+        let is_waiting = |state: &mut State| !state.is_done;
+        let waited = self.signal.changed.wait_while_for(&mut state, is_waiting, LAST_WORDS);
+        if waited.timed_out() {
+            log::warn!("standard output is not read; the rest is dropped");
         }
     }
 }

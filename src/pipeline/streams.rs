@@ -1,4 +1,4 @@
-//! How work becomes an answer over HTTP: at once, by a stream of its own, or by a stream of changes;
+//! How work becomes an answer over HTTP: at once, by a stream of its own or by a stream of changes;
 //! and how a legacy client opens or resumes a stream.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -106,7 +106,10 @@ description = "Says where."
 command = ["/bin/echo", "{region}"]
 processes = 8192
 read_only = true
-input_schema = { type = "object", required = ["region"], properties = { region = { type = "string", x-mcp-header = "Region" } } }
+[tools.input_schema]
+type = "object"
+required = ["region"]
+properties.region = { type = "string", x-mcp-header = "Region" }
 "#;
     let server = Server::start(&Settings::with(tool));
     let asked = Request::modern(&modern_request(

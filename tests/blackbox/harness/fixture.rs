@@ -25,8 +25,12 @@ uri_prefix = "docs://manual/"
 [[prompts]]
 name = "explain"
 description = "Explains a topic."
-arguments = [{ name = "topic", description = "What to explain", required = true, values = ["disks", "network", "netfilter"] }]
 messages = [{ role = "user", text = "Explain {topic}." }]
+[[prompts.arguments]]
+name = "topic"
+description = "What to explain"
+required = true
+values = ["disks", "network", "netfilter"]
 "#;
 
 /// All that the fixture offers.
