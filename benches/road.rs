@@ -1,0 +1,259 @@
+//! What the parts of the road cost, each alone and all together, in memory: no socket, no TLS.
+//! `cargo bench --bench road`; the last line is the price of the guards.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark fails and tells")]
+
+use std::hint::black_box;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use erlmcp::backend::catalog::{Catalog, Checking};
+use erlmcp::base::clock::Now;
+use erlmcp::config::{self, SystemSources};
+use erlmcp::guard::authn::api_key::{ApiKeys, stored_form};
+use erlmcp::guard::authn::{Authentication, presented};
+use erlmcp::guard::authz::Policy;
+use erlmcp::guard::cors::Cors;
+use erlmcp::guard::gate::{Endpoint, admit_local};
+use erlmcp::guard::headers::security_headers;
+use erlmcp::guard::rate::RateLimiter;
+use erlmcp::guard::schema::{Schema, SchemaLimits};
+use erlmcp::guard::settings::Scheme;
+use erlmcp::mcp::legacy::table::SessionLimits;
+use erlmcp::mcp::outlet::{OutletLimits, Wake};
+use erlmcp::pipeline::answer::Answer;
+use erlmcp::pipeline::record::Record;
+use erlmcp::pipeline::services::{Audit, Expire, Job, Jobs, Services, Timer};
+use erlmcp::pipeline::snapshot::{CallLimits, HttpFace, Identity, Snapshot};
+use erlmcp::pipeline::{render, road};
+use erlmcp::proto::buffer::Buffer;
+use erlmcp::proto::http1::{Decoded, Head, HttpLimits, RequestDecoder};
+use erlmcp::proto::json::JsonLimits;
+use erlmcp::proto::jsonrpc;
+use erlmcp::{Arguments, Context, Failure, Tool, ToolResult};
+use serde_json::{Value, json};
+
+/// Runs of each measurement; the median counts.
+const RUNS: usize = 15;
+/// Repetitions within a run.
+const TIMES: u32 = 20_000;
+
+const KEY: &str = "erlmcp_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const BODY: &str = concat!(
+    r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"echo","arguments":"#,
+    r#"{"text":"hello from a benchmark"},"_meta":{"io.modelcontextprotocol/protocolVersion":"#,
+    r#""2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#,
+);
+
+/// Median nanoseconds of one `work`.
+fn measure(mut work: impl FnMut()) -> f64 {
+    let mut runs: Vec<f64> = (0..=RUNS)
+        .map(|_| {
+            let begin = Instant::now();
+            (0..TIMES).for_each(|_| work());
+            begin.elapsed().as_secs_f64() * 1e9 / f64::from(TIMES)
+        })
+        // The first run is the warm-up.
+        .skip(1)
+        .collect();
+    runs.sort_by(f64::total_cmp);
+    *runs.get(RUNS / 2).unwrap()
+}
+
+fn head_bytes() -> Vec<u8> {
+    let length = BODY.len();
+    format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost:8443\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
+         Mcp-Method: tools/call\r\nMcp-Name: echo\r\nAuthorization: Bearer {KEY}\r\n\
+         Content-Length: {length}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+fn decode(bytes: &[u8]) -> Head {
+    let mut input = Buffer::new();
+    input.extend(bytes);
+    match RequestDecoder::new().decode(&mut input, &HttpLimits::default()) {
+        Ok(Decoded::Head(head)) => head,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "text": { "type": "string", "maxLength": 10_000 } },
+        "required": ["text"],
+        "additionalProperties": false
+    })
+}
+
+/// A configuration with every guard on, and one with all of them off.
+const ON: &str = r#"
+host.enabled = false
+transports.http.listen = "127.0.0.1:8443"
+authentication.api_keys = [{ hash = "HASH", user = "bench", roles = ["user"] }]
+[rate_limiting]
+max_attempts_per_second = 1_000_000
+burst = 1_000_000
+address_attempts_per_second = 1_000_000
+[tls]
+"#;
+const OFF: &str = r#"
+host.enabled = false
+transports.http.listen = "127.0.0.1:8443"
+authentication.enabled = false
+authorization.enabled = false
+rate_limiting.enabled = false
+validation = { json_schema = false, output_schema = false }
+security_headers.enabled = false
+[tls]
+"#;
+
+fn snapshot(text: &str) -> Snapshot {
+    let text = text.replace("HASH", &stored_form(KEY).unwrap());
+    let configuration = config::parse(&text, "bench", &SystemSources).unwrap();
+    let keys = &configuration.authentication.api_keys;
+    let validation = &configuration.validation;
+    let (listener, limits) = (configuration.http.as_ref().unwrap(), &configuration.limits);
+    let mut catalog = Catalog::default();
+    let checking = Checking { input: validation.json_schema, output: validation.output_schema };
+    let tool = Tool::new("echo", "Returns its text")
+        .input_schema(schema())
+        .output_schema(schema())
+        .read_only();
+    let echo = |_: &Context, mut arguments: Arguments| -> Result<ToolResult, Failure> {
+        let text = arguments.remove("text").unwrap_or_default();
+        Ok(ToolResult::structured(json!({ "text": text })))
+    };
+    catalog.add_tool(&tool, Arc::new(echo), true, checking).unwrap();
+    let outlet = OutletLimits { queued_bytes: 1 << 20, replay_bytes: 0 };
+    Snapshot {
+        number: 1,
+        identity: Identity {
+            info: br#"{"name":"erlmcp","version":"1"}"#.to_vec(),
+            instructions: None,
+            page_size: 100,
+        },
+        catalog,
+        policy: Policy::new(&configuration.authorization),
+        authentication: match configuration.authentication.enabled {
+            true => Authentication::by_keys(ApiKeys::new(keys).unwrap()),
+            false => Authentication::off(),
+        },
+        rate: Arc::new(RateLimiter::new(&configuration.rate_limiting)),
+        json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
+        message_bytes: validation.max_message_size,
+        http: Some(HttpFace {
+            cors: Cors::new(&listener.surface),
+            headers: security_headers(&configuration.security_headers, true),
+            endpoint: Endpoint {
+                path: listener.path.clone(),
+                scheme: Scheme::Https,
+                surface: listener.surface.clone(),
+            },
+            limits: HttpLimits { head_bytes: limits.head_bytes, ..HttpLimits::default() },
+        }),
+        sessions: SessionLimits {
+            sessions: 1,
+            sessions_per_principal: 1,
+            idle: Duration::MAX,
+            lifetime: Duration::MAX,
+            outlet,
+        },
+        outlet,
+        calls: CallLimits {
+            calls: 1,
+            calls_per_principal: 1,
+            timeout: Duration::MAX,
+            subscriptions: 1,
+        },
+    }
+}
+
+/// Records are made and go nowhere; jobs and deadlines do not occur.
+struct Nowhere;
+impl Audit for Nowhere {
+    fn record(&self, record: Record) -> bool {
+        black_box(record);
+        true
+    }
+    fn is_able(&self) -> bool {
+        true
+    }
+    fn close(&self) {}
+}
+impl Jobs for Nowhere {
+    fn submit(&self, job: Job) -> Result<(), Job> {
+        Err(job)
+    }
+}
+impl Timer for Nowhere {
+    fn arm(&self, _: Now, _: Weak<dyn Expire>) {}
+}
+impl Wake for Nowhere {
+    fn wake(&self) {}
+}
+
+/// Nanoseconds from the bytes of a request to the bytes of its response.
+fn whole_road(text: &str) -> f64 {
+    let services =
+        Services::new(snapshot(text), Box::new(Nowhere), Box::new(Nowhere), Box::new(Nowhere));
+    let services = Arc::new(services.unwrap());
+    let reader: Arc<dyn Wake> = Arc::new(Nowhere);
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let bytes = [head_bytes(), BODY.as_bytes().to_vec()].concat();
+    let (mut input, mut decoder, mut out) = (Buffer::new(), RequestDecoder::new(), Vec::new());
+    measure(|| {
+        let now = Now::read();
+        let present = services.snapshot.load();
+        let face = present.http.as_ref().unwrap();
+        input.extend(black_box(&bytes));
+        let Ok(Decoded::Head(head)) = decoder.decode(&mut input, &face.limits) else { panic!() };
+        let Ok(entered) = road::enter(&services, &head, address, now) else { panic!() };
+        let Ok(Decoded::Body(body)) = decoder.decode(&mut input, &face.limits) else { panic!() };
+        let Answer::Reply(reply) = road::walk(entered, &head, &body, &reader, now) else {
+            panic!()
+        };
+        assert!(reply.status == 200, "{reply:?}");
+        out.clear();
+        let date = b"Sun, 06 Nov 1994 08:49:37 GMT";
+        render::reply(&mut out, &reply, render::Surroundings { face, date, close: false });
+        black_box(&out);
+    })
+}
+
+fn main() {
+    let parse = measure(|| {
+        let _ = black_box(jsonrpc::parse(black_box(BODY.as_bytes()), JsonLimits::default()));
+    });
+    let bytes = head_bytes();
+    let head = measure(|| drop(black_box(decode(black_box(&bytes)))));
+    let compiled = Schema::compile(&schema(), &SchemaLimits::default()).unwrap();
+    let arguments = json!({ "text": "hello from a benchmark" });
+    let check = measure(|| {
+        let _ = black_box(compiled.check(black_box(&arguments)));
+    });
+    let (authentication, shown) = (snapshot(ON).authentication, decode(&bytes));
+    let key = measure(|| {
+        let credentials = presented(black_box(&shown));
+        black_box(authentication.tag(&credentials));
+        let _ = black_box(authentication.authenticate(admit_local(), &credentials, 0));
+    });
+    let (on, off) = (whole_road(ON), whole_road(OFF));
+
+    println!("| part of the road | ns | of the whole |\n| --- | --- | --- |");
+    for (name, nanoseconds) in [
+        (&*format!("parse a tools/call of {} bytes", BODY.len()), parse),
+        ("decode its head", head),
+        ("check its arguments", check),
+        ("know its key", key),
+        ("the whole road, guards off", off),
+        ("the whole road, guards on", on),
+    ] {
+        println!("| {name} | {nanoseconds:.0} | {:.2} |", nanoseconds / on);
+    }
+    println!("\nfull road / guards off, as rates: {:.2}", off / on);
+}
