@@ -1,7 +1,13 @@
 //! What the parts of the road cost, each alone and all together, in memory: no socket, no TLS.
 //! `cargo bench --bench road`; the last line is the price of the guards.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark fails and tells")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark fails and tells"
+)]
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -34,10 +40,10 @@ use erlmcp::proto::jsonrpc;
 use erlmcp::{Arguments, Context, Failure, Tool, ToolResult};
 use serde_json::{Value, json};
 
-/// Runs of each measurement; the median counts.
-const RUNS: usize = 15;
-/// Repetitions within a run.
-const TIMES: u32 = 20_000;
+/// Rounds; in each, every work is measured once, so that what disturbs one disturbs all.
+const ROUNDS: usize = 41;
+/// Repetitions of a work within a round.
+const TIMES: u32 = 4_000;
 
 const KEY: &str = "erlmcp_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const BODY: &str = concat!(
@@ -46,19 +52,27 @@ const BODY: &str = concat!(
     r#""2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#,
 );
 
-/// Median nanoseconds of one `work`.
-fn measure(mut work: impl FnMut()) -> f64 {
-    let mut runs: Vec<f64> = (0..=RUNS)
-        .map(|_| {
+/// What is measured, by name.
+type Works<'w> = Vec<(String, Box<dyn FnMut() + 'w>)>;
+
+/// Nanoseconds of each work in each round; the first round is the warm-up.
+fn measure(works: &mut Works<'_>) -> Vec<Vec<f64>> {
+    let mut rounds = Vec::new();
+    for _ in 0..=ROUNDS {
+        let round = works.iter_mut().map(|(_, work)| {
             let begin = Instant::now();
             (0..TIMES).for_each(|_| work());
             begin.elapsed().as_secs_f64() * 1e9 / f64::from(TIMES)
-        })
-        // The first run is the warm-up.
-        .skip(1)
-        .collect();
-    runs.sort_by(f64::total_cmp);
-    *runs.get(RUNS / 2).unwrap()
+        });
+        rounds.push(round.collect());
+    }
+    rounds.split_off(1)
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    *values.get(values.len() / 2).unwrap()
 }
 
 fn head_bytes() -> Vec<u8> {
@@ -197,8 +211,8 @@ impl Wake for Nowhere {
     fn wake(&self) {}
 }
 
-/// Nanoseconds from the bytes of a request to the bytes of its response.
-fn whole_road(text: &str) -> f64 {
+/// From the bytes of a request to the bytes of its response.
+fn whole_road(text: &str) -> Box<dyn FnMut()> {
     let services =
         Services::new(snapshot(text), Box::new(Nowhere), Box::new(Nowhere), Box::new(Nowhere));
     let services = Arc::new(services.unwrap());
@@ -206,7 +220,7 @@ fn whole_road(text: &str) -> f64 {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let bytes = [head_bytes(), BODY.as_bytes().to_vec()].concat();
     let (mut input, mut decoder, mut out) = (Buffer::new(), RequestDecoder::new(), Vec::new());
-    measure(|| {
+    Box::new(move || {
         let now = Now::read();
         let present = services.snapshot.load();
         let face = present.http.as_ref().unwrap();
@@ -226,34 +240,36 @@ fn whole_road(text: &str) -> f64 {
 }
 
 fn main() {
-    let parse = measure(|| {
-        let _ = black_box(jsonrpc::parse(black_box(BODY.as_bytes()), JsonLimits::default()));
-    });
     let bytes = head_bytes();
-    let head = measure(|| drop(black_box(decode(black_box(&bytes)))));
     let compiled = Schema::compile(&schema(), &SchemaLimits::default()).unwrap();
     let arguments = json!({ "text": "hello from a benchmark" });
-    let check = measure(|| {
-        let _ = black_box(compiled.check(black_box(&arguments)));
-    });
     let (authentication, shown) = (snapshot(ON).authentication, decode(&bytes));
-    let key = measure(|| {
-        let credentials = presented(black_box(&shown));
-        black_box(authentication.tag(&credentials));
+    let parse = || {
+        let _ = black_box(jsonrpc::parse(black_box(BODY.as_bytes()), JsonLimits::default()));
+    };
+    let head = || drop(black_box(decode(black_box(&bytes))));
+    let check = || {
+        let _ = black_box(compiled.check(black_box(&arguments)));
+    };
+    let key = || {
+        let credentials = authentication.tagged(presented(black_box(&shown)));
         let _ = black_box(authentication.authenticate(admit_local(), &credentials, 0));
-    });
-    let (on, off) = (whole_road(ON), whole_road(OFF));
-
+    };
+    let mut works: Works<'_> = vec![
+        (format!("parse a tools/call of {} bytes", BODY.len()), Box::new(parse)),
+        ("decode its head".into(), Box::new(head)),
+        ("check its arguments".into(), Box::new(check)),
+        ("know its key".into(), Box::new(key)),
+        ("the whole road, guards off".into(), whole_road(OFF)),
+        ("the whole road, guards on".into(), whole_road(ON)),
+    ];
+    let rounds = measure(&mut works);
     println!("| part of the road | ns | of the whole |\n| --- | --- | --- |");
-    for (name, nanoseconds) in [
-        (&*format!("parse a tools/call of {} bytes", BODY.len()), parse),
-        ("decode its head", head),
-        ("check its arguments", check),
-        ("know its key", key),
-        ("the whole road, guards off", off),
-        ("the whole road, guards on", on),
-    ] {
-        println!("| {name} | {nanoseconds:.0} | {:.2} |", nanoseconds / on);
+    for (index, (name, _)) in works.iter().enumerate() {
+        let nanoseconds = median(rounds.iter().map(|round| round[index]));
+        let share = median(rounds.iter().map(|round| round[index] / round[5]));
+        println!("| {name} | {nanoseconds:.0} | {share:.2} |");
     }
-    println!("\nfull road / guards off, as rates: {:.2}", off / on);
+    let rate = median(rounds.iter().map(|round| round[4] / round[5]));
+    println!("\nfull road / guards off, as rates: {rate:.2}");
 }

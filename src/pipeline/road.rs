@@ -13,7 +13,7 @@ use super::streams::{self, Carried};
 use crate::backend::context::Wishes;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
-use crate::guard::authn::{Presented, presented};
+use crate::guard::authn::presented;
 use crate::guard::gate::{Accepts, Admitted, Passage, Purpose};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
@@ -75,12 +75,12 @@ fn identify(
     admitted: Admitted,
     now: Now,
 ) -> Result<Metered, Refusal> {
-    let credentials = presented(head);
-    let tag = snapshot.authentication.tag(&credentials);
+    let credentials = snapshot.authentication.tagged(presented(head));
+    let tag = credentials.tag();
     if let Some(address) = admitted.address() {
         let early = snapshot.rate.before_authentication(address, tag, now);
         // Who presents nothing is told to authenticate, however often it asks.
-        let asks_in_vain = snapshot.authentication.is_on() && credentials == Presented::Nothing;
+        let asks_in_vain = snapshot.authentication.is_on() && credentials.are_absent();
         if !asks_in_vain {
             early?;
         }

@@ -74,6 +74,26 @@ fn visible(value: &[u8]) -> Option<&str> {
     if fits { std::str::from_utf8(value).ok() } else { None }
 }
 
+/// What a request presented, with its tag; made by [`Authentication::tagged`].
+#[derive(Debug)]
+pub struct Credentials<'h> {
+    presented: Presented<'h>,
+    tag: Option<KeyTag>,
+}
+
+impl Credentials<'_> {
+    /// A tag of the credential that is the same whenever it is presented to this process, and tells
+    /// nothing about it to anybody else; for counting failures and knowing good keys again.
+    pub fn tag(&self) -> Option<KeyTag> {
+        self.tag
+    }
+
+    /// True if the request presented nothing at all.
+    pub fn are_absent(&self) -> bool {
+        self.presented == Presented::Nothing
+    }
+}
+
 /// How callers prove who they are.
 #[derive(Debug)]
 pub struct Authentication {
@@ -101,13 +121,13 @@ impl Authentication {
         self.keys.as_ref().map(ApiKeys::tag_key)
     }
 
-    /// A tag of the credential that is the same whenever it is presented to this process, and tells
-    /// nothing about it to anybody else; for counting failures and knowing good keys again.
-    pub fn tag(&self, presented: &Presented<'_>) -> Option<KeyTag> {
-        match presented {
-            Presented::Secret(secret) => Some(self.keys.as_ref()?.tag(secret)),
+    /// Computes the tag of what was presented, once per request.
+    pub fn tagged<'h>(&self, presented: Presented<'h>) -> Credentials<'h> {
+        let tag = match (&presented, &self.keys) {
+            (Presented::Secret(secret), Some(keys)) => Some(keys.tag(secret)),
             _ => None,
-        }
+        };
+        Credentials { presented, tag }
     }
 
     /// True if the principal could still prove itself as it did; asked of whoever only listens.
@@ -123,20 +143,22 @@ impl Authentication {
     pub fn authenticate(
         &self,
         admitted: Admitted,
-        presented: &Presented<'_>,
+        credentials: &Credentials<'_>,
         unix_seconds: u64,
     ) -> Result<Authenticated, (Admitted, Refusal)> {
         let Some(keys) = &self.keys else {
             let principal = Arc::new(Principal::new(AuthMethod::None, "anonymous", Vec::new()));
             return Ok(Authenticated { admitted, principal });
         };
-        let refusal = match presented {
-            Presented::Nothing => Refusal::NoCredentials,
-            Presented::Unusable => Refusal::BadCredentials,
-            Presented::Secret(secret) => match keys.verify(secret, unix_seconds) {
-                Some(principal) => return Ok(Authenticated { admitted, principal }),
-                None => Refusal::BadCredentials,
-            },
+        let refusal = match (&credentials.presented, credentials.tag) {
+            (Presented::Nothing, _) => Refusal::NoCredentials,
+            (Presented::Secret(secret), Some(tag)) => {
+                match keys.verify(secret, tag, unix_seconds) {
+                    Some(principal) => return Ok(Authenticated { admitted, principal }),
+                    None => Refusal::BadCredentials,
+                }
+            }
+            _ => Refusal::BadCredentials,
         };
         Err((admitted, refusal))
     }
