@@ -1,5 +1,6 @@
 //! The audit thread: it owns the audit file. Records come to it through a bounded queue, are
 //! numbered, written as JSON lines and flushed when the queue is empty. Nobody waits for the disk.
+//! A record is in the file within milliseconds; one that is being gathered is lost by SIGKILL.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
@@ -7,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
@@ -20,6 +21,8 @@ use crate::pipeline::services::Audit;
 
 /// Records that may wait for the disk.
 const QUEUE: usize = 16_384;
+/// How long records gather before they are written: a busy server wakes the thread once for many.
+const GATHER: Duration = Duration::from_millis(1);
 /// How long the thread rests before it tries the disk again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -123,6 +126,7 @@ fn run(
     is_able: &AtomicBool,
 ) {
     while let Ok(first) = receiver.recv() {
+        thread::sleep(GATHER);
         let mut next = Some(first);
         while let Some(record) = next.take() {
             let name = events.name_of(&record).unwrap_or(record.event);
