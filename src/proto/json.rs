@@ -191,7 +191,17 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value) {
 
 /// Appends `text` as a JSON string.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
-    let _ = serde_json::to_writer(out, text);
+    // Most texts need no escape; one pass without a branch finds that out.
+    let is_plain =
+        text.bytes().fold(true, |plain, b| plain & (b >= 0x20) & (b != b'"') & (b != b'\\'));
+    if is_plain {
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        let _ = serde_json::to_writer(out, text);
+    }
 }
 
 #[cfg(test)]
@@ -199,6 +209,16 @@ mod tests {
     use super::*;
 
     const LIMITS: JsonLimits = JsonLimits { depth: 4, nodes: 8 };
+
+    #[test]
+    fn every_character_is_written_as_json() {
+        for code in (0..0x300).chain([0x2028, 0xfffd, 0x1f600]) {
+            let text = format!("a{}z", char::from_u32(code).unwrap());
+            let mut out = Vec::new();
+            write_string(&mut out, &text);
+            assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text, "{code:x}");
+        }
+    }
 
     #[test]
     fn depth_is_cut_before_it_can_hurt() {
