@@ -149,12 +149,13 @@ fn accepts(head: &Head) -> Accepts {
         named = true;
         for range in std::str::from_utf8(value).unwrap_or_default().split(',') {
             let mut parts = range.split(';').map(str::trim);
-            let media = parts.next().unwrap_or_default().to_ascii_lowercase();
+            let media = parts.next().unwrap_or_default();
+            let is = |range: &str| media.eq_ignore_ascii_case(range);
             if parts.any(is_zero_quality) {
                 continue;
             }
-            accepts.json |= matches!(media.as_str(), "application/json" | "application/*" | "*/*");
-            accepts.events |= matches!(media.as_str(), "text/event-stream" | "text/*" | "*/*");
+            accepts.json |= is("application/json") || is("application/*") || is("*/*");
+            accepts.events |= is("text/event-stream") || is("text/*") || is("*/*");
         }
     }
     if !named {
