@@ -52,6 +52,8 @@ const LAST_CALLS: Duration = Duration::from_secs(3);
 const MOST_DEADLINES: usize = 8_192;
 /// How often it is looked, while going down, whether all is over.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
+/// Closed connections that may lie in the table, unless more than these are open.
+const CLOSED_KEPT: usize = 1_000;
 /// How often sessions are looked through for those that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
@@ -220,6 +222,15 @@ impl<H: Hooks> Reactor<H> {
             let Some(slot) = self.parts.queue.try_pop() else { break };
             slot.run(scratch);
         }
+        if self.closed() > CLOSED_KEPT.max(self.parts.caps.count()) {
+            self.reclaim();
+        }
+    }
+
+    /// How many places of the table closed connections take.
+    fn closed(&self) -> usize {
+        let taken = self.connections.len().saturating_sub(self.free.len());
+        taken.saturating_sub(self.parts.caps.count())
     }
 
     fn accept(&mut self, index: usize, ready: &mut Vec<Arc<Slot>>) {
@@ -298,7 +309,7 @@ impl<H: Hooks> Reactor<H> {
 
     /// A place in the table; those of closed connections are found when they are needed.
     fn free_index(&mut self) -> usize {
-        if self.free.is_empty() && self.connections.len() > 2 * self.parts.caps.count() {
+        if self.free.is_empty() && self.closed() > self.parts.caps.count() {
             self.reclaim();
         }
         self.free.pop().unwrap_or_else(|| {
@@ -307,13 +318,21 @@ impl<H: Hooks> Reactor<H> {
         })
     }
 
+    /// Forgets closed connections and their deadlines, and gives back what only many need.
     fn reclaim(&mut self) {
-        for (index, place) in self.connections.iter_mut().enumerate() {
+        for place in &mut self.connections {
             if place.as_ref().is_some_and(|slot| slot.is_dead()) {
                 *place = None;
-                self.free.push(index);
             }
         }
+        let used = self.connections.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        self.connections.truncate(used);
+        self.connections.shrink_to(2 * used);
+        // The lowest place is taken first, so that the table can become short again.
+        let places = self.connections.iter().enumerate().rev();
+        self.free = places.filter(|(_, place)| place.is_none()).map(|(index, _)| index).collect();
+        self.deadlines.retain(|Reverse(Deadline(_, target))| target.strong_count() > 0);
+        self.deadlines.shrink_to(2 * self.deadlines.len());
     }
 
     fn read_letters(&mut self) {

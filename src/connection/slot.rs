@@ -41,7 +41,7 @@ pub struct Slot {
     deadline: AtomicU64,
     armed: AtomicU64,
     /// `None` once it is closed: its descriptor and its memory are given back at once.
-    conn: Mutex<Option<Conn>>,
+    conn: Mutex<Option<Box<Conn>>>,
     ready: Arc<dyn Ready>,
     around: Arc<Surroundings>,
 }
@@ -55,7 +55,7 @@ impl Slot {
             hung_up: AtomicBool::new(false),
             deadline: AtomicU64::new(NEVER),
             armed: AtomicU64::new(NEVER),
-            conn: Mutex::new(Some(conn)),
+            conn: Mutex::new(Some(Box::new(conn))),
             ready,
             around,
         })
