@@ -154,7 +154,7 @@ fn snapshot(text: &str) -> Snapshot {
         catalog,
         policy: Policy::new(&configuration.authorization),
         authentication: match configuration.authentication.enabled {
-            true => Authentication::by_keys(ApiKeys::new(keys).unwrap()),
+            true => Authentication::by_keys(ApiKeys::new(keys, None).unwrap()),
             false => Authentication::off(),
         },
         rate: Arc::new(RateLimiter::new(&configuration.rate_limiting)),

@@ -1,11 +1,8 @@
-//! The audit thread: it owns the audit file. Records come to it through a bounded queue, are
-//! numbered, written as JSON lines and flushed when the queue is empty. Nobody waits for the disk.
-//! A record is in the file within milliseconds; one that is being gathered is lost by SIGKILL.
+//! The audit thread: it owns the audit file (`audit_file.rs`). Records come to it through a bounded
+//! queue, gather for a moment, and are numbered and written as JSON lines. Nobody waits for the
+//! disk: while it takes nothing, `is_able` says so.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, Builder, JoinHandle};
@@ -14,8 +11,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use parking_lot::Mutex;
 
-use super::settings::{AuditEvent, AuditSettings, Rotation};
-use crate::base::clock::{Utc, rfc3339, unix_micros};
+use super::audit_file::AuditFile;
+use super::settings::{AuditEvent, AuditSettings};
 use crate::pipeline::record::Record;
 use crate::pipeline::services::Audit;
 
@@ -85,11 +82,11 @@ impl AuditLog {
         let (is_open, ending) = bounded(0);
         let is_able = Arc::new(AtomicBool::new(true));
         let events = Events(settings.events.clone());
-        let mut writer = Writer::open(settings)?;
+        let mut file = AuditFile::open(settings)?;
         let (their_events, their_ability) = (events.clone(), Arc::clone(&is_able));
         let thread = Builder::new()
             .name("audit".into())
-            .spawn(move || run(&receiver, &ending, &mut writer, &their_events, &their_ability))?;
+            .spawn(move || run(&receiver, &ending, &mut file, &their_events, &their_ability))?;
         let queue = Mutex::new(Some(Queue { records, _is_open: is_open }));
         Ok((Self { queue, events, is_able }, thread))
     }
@@ -121,27 +118,55 @@ impl Audit for AuditLog {
 fn run(
     receiver: &Receiver<Record>,
     ending: &Receiver<()>,
-    writer: &mut Writer,
+    file: &mut AuditFile,
     events: &Events,
     is_able: &AtomicBool,
 ) {
-    while let Ok(first) = receiver.recv() {
-        thread::sleep(GATHER);
-        let mut next = Some(first);
+    loop {
+        let first = match next_record(receiver, is_able) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if first.is_some() {
+            thread::sleep(GATHER);
+        }
+        let mut next = first;
         while let Some(record) = next.take() {
             let name = events.name_of(&record).unwrap_or(record.event);
-            while let Err(error) = writer.write(name, &record) {
+            while let Err(error) = file.write(name, &record) {
                 if !wait_for_disk(ending, is_able, &error) {
                     return log_loss(receiver);
                 }
             }
+            allow_again(receiver, is_able);
             next = receiver.try_recv().ok();
         }
-        while let Err(error) = writer.flush() {
+        while let Err(error) = file.flush() {
             if !wait_for_disk(ending, is_able, &error) {
                 return log_loss(receiver);
             }
         }
+        allow_again(receiver, is_able);
+    }
+}
+
+/// The next record. While requests are refused none may come, so that it is looked again soon
+/// whether they still must be.
+fn next_record(
+    receiver: &Receiver<Record>,
+    is_able: &AtomicBool,
+) -> Result<Option<Record>, RecvTimeoutError> {
+    if is_able.load(Ordering::Acquire) {
+        receiver.recv().map(Some).map_err(|_| RecvTimeoutError::Disconnected)
+    } else {
+        receiver.recv_timeout(RETRY).map(Some)
+    }
+}
+
+/// Lets requests in again once the disk takes records and half of the queue is free.
+fn allow_again(receiver: &Receiver<Record>, is_able: &AtomicBool) {
+    if !is_able.load(Ordering::Relaxed) && receiver.len() < QUEUE / 2 {
         is_able.store(true, Ordering::Release);
     }
 }
@@ -160,120 +185,19 @@ fn log_loss(receiver: &Receiver<Record>) {
     log::error!("the audit log was never written again; {} records wait in vain", receiver.len());
 }
 
-/// The file and its number of the last record.
-struct Writer {
-    path: PathBuf,
-    rotation: Rotation,
-    retention_days: u32,
-    file: BufWriter<File>,
-    date: String,
-    number: u64,
-}
-
-impl Writer {
-    fn open(settings: &AuditSettings) -> io::Result<Self> {
-        if let Some(directory) = settings.log_path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        Ok(Self {
-            path: settings.log_path.clone(),
-            rotation: settings.rotation,
-            retention_days: settings.retention_days,
-            file: BufWriter::with_capacity(64 * 1024, open(&settings.log_path)?),
-            date: date_of(unix_micros()),
-            number: 0,
-        })
-    }
-
-    fn write(&mut self, event: &str, record: &Record) -> io::Result<()> {
-        self.rotate(record.unix_micros)?;
-        let time = rfc3339(record.unix_micros);
-        self.number += 1;
-        write!(
-            self.file,
-            "{{\"time\":\"{time}\",\"number\":{},\"event\":\"{event}\"",
-            self.number
-        )?;
-        self.file.write_all(&record.members)?;
-        self.file.write_all(b"}\n")
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
-
-    /// Begins a new file when the day of the records has changed.
-    fn rotate(&mut self, unix_micros: u64) -> io::Result<()> {
-        if self.rotation == Rotation::None {
-            return Ok(());
-        }
-        let date = date_of(unix_micros);
-        if date <= self.date {
-            return Ok(());
-        }
-        self.file.flush()?;
-        fs::rename(&self.path, rotated(&self.path, &self.date))?;
-        self.file = BufWriter::with_capacity(64 * 1024, open(&self.path)?);
-        self.date = date;
-        self.forget_old(unix_micros);
-        Ok(())
-    }
-
-    /// Removes rotated files that are older than they are to be kept.
-    fn forget_old(&self, unix_micros: u64) {
-        let oldest = unix_micros.saturating_sub(u64::from(self.retention_days) * 86_400_000_000);
-        let oldest = rotated(&self.path, &date_of(oldest));
-        let (Some(directory), Some(name)) = (self.path.parent(), self.path.file_name()) else {
-            return;
-        };
-        let prefix = format!("{}.", name.to_string_lossy());
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let is_ours = name.strip_prefix(&prefix).is_some_and(is_date);
-            if is_ours
-                && entry.path() < oldest
-                && let Err(error) = fs::remove_file(entry.path())
-            {
-                log::warn!("an old audit file could not be removed: {error}");
-            }
-        }
-    }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
-}
-
-fn date_of(unix_micros: u64) -> String {
-    Utc::from_unix(unix_micros / 1_000_000).date()
-}
-
-fn rotated(path: &Path, date: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(date);
-    PathBuf::from(name)
-}
-
-/// `2026-07-28`
-fn is_date(text: &str) -> bool {
-    text.len() == 10
-        && text.bytes().enumerate().all(|(index, byte)| match index {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::settings::Rotation;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
-    fn settings(path: &Path, rotation: Rotation) -> AuditSettings {
+    fn settings(path: &Path) -> AuditSettings {
         AuditSettings {
             enabled: true,
             events: vec![AuditEvent::Request, AuditEvent::AuthenticationFailure],
             log_path: path.to_owned(),
-            rotation,
+            rotation: Rotation::None,
             retention_days: 2,
         }
     }
@@ -297,7 +221,7 @@ mod tests {
     #[test]
     fn all_that_was_taken_is_written_before_the_thread_ends() {
         let path = directory("audit").join("audit.log");
-        let (log, thread) = AuditLog::start(&settings(&path, Rotation::None)).unwrap();
+        let (log, thread) = AuditLog::start(&settings(&path)).unwrap();
         for _ in 0..1_000 {
             assert!(log.record(record("request", 0)));
         }
@@ -310,28 +234,6 @@ mod tests {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(line["number"], index + 1);
         }
-    }
-
-    #[test]
-    fn a_new_day_begins_a_new_file_and_old_ones_go() {
-        let directory = directory("rotation");
-        let path = directory.join("audit.log");
-        let mut writer = Writer::open(&settings(&path, Rotation::Daily)).unwrap();
-        writer.date = "1970-01-01".into();
-        for day in 0..6 {
-            writer.write("request", &record("request", day)).unwrap();
-        }
-        writer.flush().unwrap();
-        let mut names: Vec<_> = fs::read_dir(&directory)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        assert_eq!(
-            names,
-            ["audit.log", "audit.log.1970-01-04", "audit.log.1970-01-05"],
-            "day 6 is open; two days are kept"
-        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! they meet in the traits of the pipeline and in `mailbox.rs`.
 
 pub mod audit;
+pub mod audit_file;
 pub mod handlers;
 pub mod listener;
 pub mod mailbox;

@@ -60,7 +60,7 @@ const PLACES: [(&str, &[&str], &str); 20] = [
     ),
     (
         r"\bfs::",
-        &["actors/audit.rs", "backend/local/", "config/sources.rs", "server/material.rs"],
+        &["actors/audit_file.rs", "backend/local/", "config/sources.rs", "server/material.rs"],
         "files are opened by those whose work they are",
     ),
     (

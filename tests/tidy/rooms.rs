@@ -37,12 +37,13 @@ const ROOMS: [(&str, &[&str]); 12] = [
 
 /// The files of `actors` that others in it may name. Settings are plain data, the mailbox is where
 /// threads meet the reactor, and the reactor is handed the listener and the queue of the workers.
-const NEIGHBOURS: [(&str, &[&str]); 8] = [
+const NEIGHBOURS: [(&str, &[&str]); 9] = [
     ("mod", &[]),
     ("settings", &[]),
     ("mailbox", &[]),
     ("listener", &[]),
-    ("audit", &["settings"]),
+    ("audit", &["audit_file", "settings"]),
+    ("audit_file", &["settings"]),
     ("handlers", &[]),
     ("worker", &[]),
     ("stdio", &["mailbox"]),
