@@ -13,7 +13,9 @@ use crate::harness::{call_with_progress, modern_request, text_of};
 // B98
 #[test]
 fn open_streams_end_and_a_running_call_is_finished() {
-    let mut server = fixture::server();
+    let mut settings = Settings::with(&fixture::everything());
+    settings.server = "drain_seconds = 600".into();
+    let mut server = fixture::server_with(&settings);
     let mut gate = Gate::of(&server.directory);
     let mut listeners: Vec<_> = (0..20)
         .map(|id| {

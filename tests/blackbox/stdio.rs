@@ -1,6 +1,7 @@
 //! Standard input and output: nothing but messages, both eras, and a clean end.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 
 use serde_json::{Value, json};
 
@@ -289,11 +290,17 @@ fn a_server_that_is_killed_leaves_no_program_behind() {
 
 #[test]
 fn a_client_that_closes_both_ends_ends_the_server_and_what_runs() {
-    let mut server = server();
+    let mut settings = Settings::with(&fixture::everything());
+    settings.server = "drain_seconds = 1".into();
+    let mut server = StdioServer::start_unread_in(fixture::directory(), &settings);
+    let mut output = BufReader::new(server.take_output());
     let held = call_with_progress("hold", json!({}), 1);
-    let progress = server.ask(&modern_request(1, "tools/call", held));
+    server.send(&modern_request(1, "tools/call", held));
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    let progress: Value = serde_json::from_str(&line).unwrap();
     let process = watch_last(progress["params"]["message"].as_str().unwrap());
-    server.close_output();
+    drop(output);
     server.close_input();
     assert!(has_ended(&server.watch()));
     assert!(has_ended(&process));

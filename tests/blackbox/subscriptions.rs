@@ -95,7 +95,9 @@ fn a_listener_that_takes_no_stream_is_refused() {
 // B98
 #[test]
 fn the_end_of_the_server_is_a_result() {
-    let mut server = fixture::server();
+    let mut settings = Settings::with(&fixture::everything());
+    settings.server = "drain_seconds = 600".into();
+    let mut server = fixture::server_with(&settings);
     let mut events = listen(&server, "s", &json!({ "toolsListChanged": true }));
     server.signal(Signal::TERM);
     let last = events.message().unwrap();

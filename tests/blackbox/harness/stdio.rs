@@ -3,7 +3,7 @@
 use crossbeam_channel::Receiver;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
@@ -57,7 +57,7 @@ impl StdioServer {
 
     /// Begins to read.
     pub fn read(&mut self) {
-        self.output = Some(lines_of(self.child.stdout.take().unwrap()));
+        self.output = Some(lines_of(self.take_output()));
     }
 
     /// Watches the process.
@@ -98,9 +98,9 @@ impl StdioServer {
         self.input = None;
     }
 
-    /// Reads no more; the pipe closes with the next line that comes.
-    pub fn close_output(&mut self) {
-        self.output = None;
+    /// The output, to be read or closed by the caller.
+    pub fn take_output(&mut self) -> ChildStdout {
+        self.child.stdout.take().unwrap()
     }
 
     /// Closes the input and waits for the end: status, the messages that still came, and stderr.
