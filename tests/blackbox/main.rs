@@ -25,6 +25,7 @@ mod harness;
 mod hostile_json;
 mod legacy;
 mod legacy_streams;
+mod limits;
 mod modern;
 mod modern_calls;
 mod reload;

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::Value;
@@ -301,6 +302,15 @@ impl Connection {
     /// True if the peer closes without another byte.
     pub fn is_closed(&mut self) -> bool {
         self.received.is_empty() && !self.fill()
+    }
+
+    /// Waits a little for bytes; true if none have come.
+    pub fn waits_for_answer(&mut self) -> bool {
+        let Socket::Plain(socket) = &self.socket else { panic!("only for a plain connection") };
+        socket.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+        let peeked = socket.peek(&mut [0]);
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// All that comes until the peer closes.

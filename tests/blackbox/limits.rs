@@ -1,0 +1,166 @@
+//! Clients that are slow or many: each limit ends what it is for, and nobody else notices.
+
+use serde_json::{Value, json};
+
+use crate::harness::fixture;
+use crate::harness::http::{Connection, Request};
+use crate::harness::process::{Server, Settings, script_tool};
+use crate::harness::{call, modern_request, text_of};
+
+fn ask(id: impl Into<Value>) -> Request {
+    Request::modern(&modern_request(id, "tools/list", json!({})))
+}
+
+// C47
+#[test]
+fn a_head_or_body_that_does_not_come_in_time_is_given_up() {
+    let limits = "[limits]\nhead_timeout_ms = 300\nbody_timeout_ms = 300\n";
+    let server = Server::start(&Settings::with(limits));
+    let whole = ask(1).bytes();
+    let head = ask(1).head().len();
+    for length in [1, head / 2, head - 1, head, head + 1, whole.len() - 1] {
+        let mut connection = server.connect();
+        connection.write(&whole[..length]);
+        assert_eq!(connection.response().status, 408, "after {length} bytes");
+        assert!(connection.is_closed());
+    }
+    assert_eq!(server.send(&ask(1)).status, 200);
+}
+
+// C47
+#[test]
+fn a_byte_now_and_then_does_not_extend_the_time_of_a_head() {
+    let limits = "[limits]\nhead_timeout_ms = 300\n";
+    let server = Server::start(&Settings::with(limits));
+    let mut connection = server.connect();
+    connection.write(b"POST /mcp HTTP/1.1\r\nX-Slow: ");
+    let mut sent = 0;
+    // Until the server has spoken.
+    while connection.waits_for_answer() {
+        connection.write(b"x");
+        sent += 1;
+        assert!(sent < 10_000, "it never ends");
+    }
+    assert_eq!(connection.response().status, 408);
+}
+
+// C48
+#[test]
+fn a_handshake_that_does_not_come_is_given_up() {
+    let tls = "[tls]\nhandshake_timeout_ms = 300\n";
+    let server = Server::start(&Settings::with(tls).over_tls());
+    for start in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
+        let mut half = Connection::plain(server.address());
+        half.write(start);
+        assert!(half.is_closed());
+    }
+    let mut plain = Connection::plain(server.address());
+    plain.write(&ask(1).bytes());
+    let answer = plain.rest();
+    assert!(!answer.starts_with(b"HTTP/"), "TLS is not left out because a client leaves it out");
+    assert_eq!(server.send(&ask(1)).status, 200);
+}
+
+#[test]
+fn a_connection_that_says_nothing_any_more_is_closed_without_a_word() {
+    let limits = "[limits]\nidle_timeout_ms = 300\n";
+    let server = Server::start(&Settings::with(limits));
+    let mut fresh = server.connect();
+    assert!(fresh.is_closed());
+    let mut used = server.connect();
+    assert_eq!(used.exchange(&ask(1)).status, 200);
+    assert!(used.is_closed());
+}
+
+// C47, C48
+#[test]
+fn one_address_has_a_bound_of_connections_and_gets_its_places_back() {
+    let limits = "[limits]\nmax_connections_per_address = 3\n";
+    let server = Server::start(&Settings::with(limits));
+    let mut open: Vec<_> = (0..3)
+        .map(|id| {
+            let mut connection = server.connect();
+            assert_eq!(connection.exchange(&ask(id)).status, 200);
+            connection
+        })
+        .collect();
+    assert!(server.connect().is_closed(), "a fourth is closed at once");
+    for connection in &mut open {
+        assert_eq!(connection.exchange(&ask(4)).status, 200, "the others are unharmed");
+    }
+    let mut last = open.pop().unwrap();
+    assert_eq!(last.exchange(&ask(5).header("Connection", "close")).status, 200);
+    assert!(last.is_closed());
+    drop(last);
+    let until = std::time::Instant::now() + crate::harness::DEADLINE;
+    loop {
+        let mut connection = server.connect();
+        connection.write(&ask(6).bytes());
+        if !connection.is_closed() {
+            break;
+        }
+        assert!(std::time::Instant::now() < until, "the place was never given back");
+    }
+}
+
+#[test]
+fn a_connection_serves_as_many_requests_as_it_may() {
+    let limits = "[limits]\nrequests_per_connection = 3\n";
+    let server = Server::start(&Settings::with(limits));
+    let mut connection = server.connect();
+    for id in 0..3 {
+        let response = connection.exchange(&ask(id));
+        let closes = response.header("connection") == Some("close");
+        assert_eq!((response.status, closes), (200, id == 2));
+    }
+    assert!(connection.is_closed());
+}
+
+// C57, B42
+#[test]
+fn a_client_that_does_not_read_keeps_nobody_waiting() {
+    let script = "head -c 8000000 /dev/zero | tr '\\0' x";
+    let tool = script_tool("big", script, "max_output_bytes = 9000000");
+    let server =
+        Server::start(&Settings::with(&format!("{tool}{}", crate::harness::process::ECHO)));
+    let message = modern_request(1, "tools/call", call("big", json!({})));
+    let mut deaf: Vec<_> = (0..8)
+        .map(|_| {
+            let mut connection = server.connect();
+            connection.write(&Request::modern(&message).bytes());
+            connection.response_head();
+            connection
+        })
+        .collect();
+    for id in 0..20 {
+        let echo = modern_request(id, "tools/call", call("echo", json!({"text": "x"})));
+        assert_eq!(text_of(&server.modern(&echo).json()), "x\n");
+    }
+    let first = deaf.pop().unwrap();
+    drop(deaf);
+    drop(first);
+    assert_eq!(server.send(&ask(1)).status, 200);
+}
+
+// B50
+#[test]
+fn many_connections_that_vanish_leave_nothing_behind() {
+    let server = fixture::server();
+    for _ in 0..5 {
+        let open: Vec<_> = (0..200)
+            .map(|_| {
+                let mut connection = server.connect();
+                connection.write(b"POST /mcp HT");
+                connection
+            })
+            .collect();
+        drop(open);
+        assert_eq!(server.send(&ask(1)).status, 200);
+    }
+    let descriptors = format!("/proc/{}/fd", server.id().as_raw_nonzero());
+    let until = std::time::Instant::now() + crate::harness::DEADLINE;
+    while std::fs::read_dir(&descriptors).unwrap().count() > 40 {
+        assert!(std::time::Instant::now() < until, "descriptors are left over");
+        assert_eq!(server.send(&ask(1)).status, 200);
+    }
+}
