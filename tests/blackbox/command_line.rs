@@ -110,6 +110,21 @@ fn a_configuration_that_others_can_write_is_refused() {
     assert_eq!(output.status.code(), Some(78), "{}", stderr(&output));
 }
 
+// C81
+#[test]
+fn a_key_file_that_others_can_read_is_refused() {
+    let directory = Directory::new();
+    let secret = directory.write("secret", "key-of-a-file-0123456789abcdef012345\n");
+    let keys = format!("{{ key = {{ file = \"{}\" }}, user = \"u\" }}", secret.display());
+    let text = Settings { keys, ..Settings::default() }.text(&directory);
+    assert_eq!(check(&directory, &text).status.code(), Some(0));
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o644)).unwrap();
+    let output = check(&directory, &text);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("600"), "{}", stderr(&output));
+    assert!(!stderr(&output).contains("key-of-a-file"));
+}
+
 #[test]
 fn exit_statuses_tell_what_went_wrong() {
     assert_eq!(run(&mut program(&["--help"])).status.code(), Some(0));

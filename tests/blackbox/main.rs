@@ -21,6 +21,7 @@ mod connection;
 mod endpoint;
 mod first_start;
 mod framing;
+mod handshake;
 mod harness;
 mod hostile_json;
 mod legacy;

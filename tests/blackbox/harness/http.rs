@@ -1,6 +1,6 @@
 //! An HTTP/1.1 client that sends what it is told to, byte by byte, and hides nothing of what comes.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead as _, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -219,6 +219,23 @@ impl Connection {
                 false
             }
         }
+    }
+
+    /// Sends a request over TLS; `None` if there is no connection to send it over.
+    pub fn try_exchange(&mut self, request: &Request) -> Option<Response> {
+        let Socket::Tls(stream) = &mut self.socket else { panic!("a plain connection") };
+        let bytes = request.bytes();
+        // A refusal of our certificate may come after the handshake is over for us.
+        let is_sent = stream.write_all(&bytes).and_then(|()| stream.flush()).is_ok();
+        let is_answered = is_sent
+            && match stream.fill_buf().map(<[u8]>::len) {
+                Ok(count) => count > 0,
+                Err(error) => {
+                    assert_ne!(error.kind(), ErrorKind::WouldBlock, "nothing came");
+                    false
+                }
+            };
+        is_answered.then(|| self.response_to(&request.method))
     }
 
     /// Sends bytes as they are. A peer that has closed already is noticed when it is read.
