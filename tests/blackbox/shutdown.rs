@@ -1,13 +1,16 @@
 //! SIGTERM: streams end, what runs is finished, and nobody waits longer than they must.
 
 use std::net::TcpStream;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::harness::fixture::{self, Gate};
-use crate::harness::http::Request;
-use crate::harness::process::{Settings, has_ended, watch_last};
+use crate::harness::http::{Connection, Request};
+use crate::harness::process::{Server, Settings, has_ended, watch, watch_last};
 use crate::harness::{call_with_progress, modern_request, text_of};
 
 // B98
@@ -98,4 +101,45 @@ fn a_server_that_is_killed_leaves_no_program_behind() {
     server.signal(Signal::KILL);
     assert!(!server.wait().success());
     assert!(has_ended(&process));
+}
+
+#[test]
+fn clients_that_keep_their_connections_do_not_hold_the_server() {
+    let mut settings = Settings::default();
+    settings.server = "drain_seconds = 600".into();
+    for _ in 0..10 {
+        let mut server = Server::start(&settings);
+        let (address, process) = (server.address(), watch(server.id()));
+        let goes_down = AtomicBool::new(false);
+        let asked = Request::modern(&modern_request(1, "tools/list", json!({})));
+        let has_started = Barrier::new(17);
+        let ended = Barrier::new(17);
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let mut connection = Connection::plain(address);
+                    let mut response = connection.exchange(&asked);
+                    has_started.wait();
+                    while response.header("connection").is_none()
+                        && !goes_down.load(Ordering::Relaxed)
+                    {
+                        connection.write(&asked.bytes());
+                        if connection.is_closed() {
+                            break;
+                        }
+                        response = connection.response();
+                    }
+                    // It stays open, and silent.
+                    ended.wait();
+                });
+            }
+            has_started.wait();
+            server.signal(Signal::TERM);
+            server.wait_for("going down");
+            goes_down.store(true, Ordering::Relaxed);
+            let is_over = has_ended(&process);
+            ended.wait();
+            assert!(is_over);
+        });
+    }
 }
