@@ -105,8 +105,7 @@ fn a_server_that_is_killed_leaves_no_program_behind() {
 
 #[test]
 fn clients_that_keep_their_connections_do_not_hold_the_server() {
-    let mut settings = Settings::default();
-    settings.server = "drain_seconds = 600".into();
+    let settings = Settings { server: "drain_seconds = 600".into(), ..Settings::default() };
     for _ in 0..10 {
         let mut server = Server::start(&settings);
         let (address, process) = (server.address(), watch(server.id()));
