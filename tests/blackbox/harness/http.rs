@@ -3,7 +3,7 @@
 use std::io::{self, BufRead as _, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::Value;
@@ -408,7 +408,10 @@ pub struct Events {
 impl Events {
     /// The next event; `None` at the proper end of the stream.
     pub fn event(&mut self) -> Option<Event> {
+        // Signs of life are no events.
+        let until = Instant::now() + DEADLINE;
         loop {
+            assert!(Instant::now() < until, "no event comes, and no end");
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let event = Event::parse(event);
                 self.text = rest.to_owned();
