@@ -1,6 +1,7 @@
 //! One client's socket: its bytes, its state, its deadlines. A connection is run by one thread at a
 //! time, one bounded step after another, and never waits for its peer.
 
+pub mod alarm;
 pub mod answers;
 pub mod caps;
 pub mod conn;

@@ -2,11 +2,12 @@
 //! one thing of a connection that other threads touch.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use super::alarm::{Alarm, Expired};
 use super::conn::{Conn, Rest, Step, Surroundings};
 use super::scratch::Scratch;
 use crate::base::clock::Now;
@@ -24,9 +25,6 @@ const AGAIN: u8 = 3;
 /// It is closed.
 const DEAD: u8 = 4;
 
-/// No deadline.
-const NEVER: u64 = u64::MAX;
-
 /// Takes a connection that has something to do to a thread that will run it.
 pub trait Ready: Send + Sync {
     /// Takes it. Never waits: each connection is in the queue at most once.
@@ -38,8 +36,7 @@ pub struct Slot {
     this: Weak<Slot>,
     run_state: AtomicU8,
     hung_up: AtomicBool,
-    deadline: AtomicU64,
-    armed: AtomicU64,
+    alarm: Alarm,
     /// `None` once it is closed: its descriptor and its memory are given back at once.
     conn: Mutex<Option<Box<Conn>>>,
     ready: Arc<dyn Ready>,
@@ -53,8 +50,7 @@ impl Slot {
             this: Weak::clone(this),
             run_state: AtomicU8::new(IDLE),
             hung_up: AtomicBool::new(false),
-            deadline: AtomicU64::new(NEVER),
-            armed: AtomicU64::new(NEVER),
+            alarm: Alarm::default(),
             conn: Mutex::new(Some(Box::new(conn))),
             ready,
             around,
@@ -101,7 +97,9 @@ impl Slot {
             self.run_state.store(DEAD, Ordering::Release);
             return;
         };
-        self.set_deadline(rest.deadline);
+        if let Some(at) = self.alarm.set(rest.deadline) {
+            self.arm(at);
+        }
         let again = rest.wants_more
             || self
                 .run_state
@@ -143,18 +141,9 @@ impl Slot {
         self.run_state.store(DEAD, Ordering::Release);
     }
 
-    fn set_deadline(&self, deadline: Option<Now>) {
-        let at = deadline.map_or(NEVER, Now::micros);
-        self.deadline.store(at, Ordering::SeqCst);
-        if at < self.armed.load(Ordering::SeqCst) {
-            self.arm(at);
-        }
-    }
-
-    fn arm(&self, at: u64) {
-        self.armed.store(at, Ordering::SeqCst);
+    fn arm(&self, at: Now) {
         let timer: &dyn Timer = &*self.around.services.timer;
-        timer.arm(Now::from_micros(at), Weak::clone(&self.this) as Weak<dyn Expire>);
+        timer.arm(at, Weak::clone(&self.this) as Weak<dyn Expire>);
     }
 }
 
@@ -169,18 +158,12 @@ impl Wake for Slot {
 }
 
 impl Expire for Slot {
-    /// The time it was armed for has come; its deadline may have moved on since.
     fn expire(&self, now: Now) {
-        if self.armed.load(Ordering::SeqCst) > now.micros() {
-            // An earlier deadline was asked for since, and has its own timer: this one is stale.
-            return;
-        }
-        self.armed.store(NEVER, Ordering::SeqCst);
-        let deadline = self.deadline.load(Ordering::SeqCst);
-        if deadline <= now.micros() {
-            self.wake();
-        } else if deadline != NEVER && !self.is_dead() {
-            self.arm(deadline);
+        match self.alarm.expire(now) {
+            Expired::Nothing => {}
+            Expired::Due => self.wake(),
+            Expired::Arm(_) if self.is_dead() => {}
+            Expired::Arm(at) => self.arm(at),
         }
     }
 }
