@@ -26,7 +26,8 @@ struct State {
 #[derive(Debug)]
 pub struct Permit {
     calls: Arc<Calls>,
-    principal: String,
+    /// `None` once it does not count for its principal any more.
+    principal: Option<String>,
 }
 
 impl Calls {
@@ -42,7 +43,7 @@ impl Calls {
         }
         *own += 1;
         state.all += 1;
-        Some(Permit { calls: Arc::clone(self), principal: principal.to_owned() })
+        Some(Permit { calls: Arc::clone(self), principal: Some(principal.to_owned()) })
     }
 
     /// Registers what ends a call, for the end of the server.
@@ -68,18 +69,33 @@ impl Calls {
     }
 }
 
+impl Permit {
+    /// Lets its principal have the place; the call still counts among all.
+    pub fn give_back_own(&mut self) {
+        if let Some(principal) = self.principal.take() {
+            self.calls.state.lock().give_back(&principal);
+        }
+    }
+}
+
+impl State {
+    fn give_back(&mut self, principal: &str) {
+        if let Some(own) = self.by_principal.get_mut(principal) {
+            *own -= 1;
+            if *own == 0 {
+                self.by_principal.remove(principal);
+            }
+        }
+    }
+}
+
 impl Place for Permit {}
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.give_back_own();
         let mut state = self.calls.state.lock();
         state.all = state.all.saturating_sub(1);
-        if let Some(own) = state.by_principal.get_mut(&self.principal) {
-            *own -= 1;
-            if *own == 0 {
-                state.by_principal.remove(&self.principal);
-            }
-        }
     }
 }
 
@@ -97,12 +113,16 @@ mod tests {
             subscriptions: 0,
         };
         let calls = Arc::new(Calls::default());
-        let first = calls.admit("a", &limits).unwrap();
+        let mut first = calls.admit("a", &limits).unwrap();
         let _second = calls.admit("a", &limits).unwrap();
         assert!(calls.admit("a", &limits).is_none(), "two of one");
         let _third = calls.admit("b", &limits).unwrap();
         assert!(calls.admit("b", &limits).is_none(), "three of all");
+        first.give_back_own();
+        first.give_back_own();
+        assert!(calls.admit("a", &limits).is_none(), "it still counts among all");
         drop(first);
-        assert!(calls.admit("b", &limits).is_some());
+        let _fourth = calls.admit("a", &limits).unwrap();
+        assert_eq!(calls.count(), 3);
     }
 }

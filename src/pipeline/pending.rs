@@ -101,6 +101,7 @@ impl Pending {
         match self.cancellation.cause() {
             Some(Cause::Client) => {
                 exchange.finish(&Ending::Cancelled);
+                self.give_back();
                 self.leave();
             }
             Some(Cause::Deadline) => {
@@ -122,18 +123,27 @@ impl Pending {
     fn answer(&self, outcome: &Outcome) {
         let mut json = Vec::new();
         let status = outcome.write(&mut json, &self.id, self.era);
+        // A client may use the id and the place again as soon as it has the answer.
+        self.give_back();
         let (Destination::Own(outlet) | Destination::Shared(outlet)) = &self.destination;
         outlet.push(json, Weight::Answer(status));
         self.leave();
     }
 
-    /// Gives back what the call held.
+    /// Gives back what the client could miss.
+    fn give_back(&self) {
+        if let Some(session) = &self.session {
+            session.end(&self.id);
+        }
+        if let Some(permit) = &mut *self.permit.lock() {
+            permit.give_back_own();
+        }
+    }
+
+    /// Ends the stream, and counts for the end of the server until then.
     fn leave(&self) {
         if let Destination::Own(outlet) = &self.destination {
             outlet.end();
-        }
-        if let Some(session) = &self.session {
-            session.end(&self.id);
         }
         self.permit.lock().take();
     }

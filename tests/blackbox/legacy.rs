@@ -300,3 +300,17 @@ fn log_messages_follow_the_level_of_the_session() {
     assert_eq!(response.messages().len(), 1, "nobody else asked");
     assert_eq!(set("loud").code(), -32602);
 }
+
+#[test]
+fn an_id_and_a_place_are_free_again_as_soon_as_the_answer_is_there() {
+    let rest = format!("\n[limits]\ncalls_per_user = 1\n{}", fixture::everything());
+    let server = fixture::server_with(&Settings::with(&rest));
+    let session = server.session(LEGACY[3]);
+    let read = request(1, "resources/read", json!({"uri": "docs://manual/one.txt"}));
+    let asked = session.post(&read).header("Accept", "application/json");
+    let mut connection = server.connect();
+    for round in 0..300 {
+        let response = connection.exchange(&asked);
+        assert_eq!(response.status, 200, "round {round}: {response:?}");
+    }
+}
