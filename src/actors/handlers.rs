@@ -77,6 +77,8 @@ impl Jobs for Handlers {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -102,5 +104,31 @@ mod tests {
         }
         starts.recv().unwrap();
         release.send(()).unwrap();
+    }
+
+    #[test]
+    fn two_jobs_at_once_never_wait_for_each_other() {
+        const ENOUGH: Duration = Duration::from_secs(30);
+        let handlers = Handlers::new(16, 64);
+        let (met, meetings) = bounded::<()>(2);
+        for round in 0..2_000 {
+            // Each job ends only when the other one runs.
+            let (one, other) = (bounded::<()>(1), bounded::<()>(1));
+            for (hello, answer) in
+                [(one.0.clone(), other.1.clone()), (other.0.clone(), one.1.clone())]
+            {
+                let met = met.clone();
+                let job: Job = Box::new(move || {
+                    let _ = hello.send(());
+                    if answer.recv_timeout(ENOUGH).is_ok() {
+                        let _ = met.send(());
+                    }
+                });
+                assert!(handlers.submit(job).is_ok());
+            }
+            for _ in 0..2 {
+                assert!(meetings.recv_timeout(ENOUGH).is_ok(), "round {round}");
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The audit log: one record per request, refused ones too, and nothing in it that is secret.
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::fixture;
@@ -157,4 +158,63 @@ fn a_header_that_names_nothing_known_is_not_recorded_as_a_method() {
     let records = server.stop().audit();
     assert_eq!(records.len(), 50);
     assert!(records.iter().all(|record| record.get("method").is_none()));
+}
+
+#[test]
+fn a_signal_writes_the_counters_to_the_log_and_the_server_goes_on() {
+    let mut server = Server::start(&Settings::default());
+    for count in 1..3 {
+        assert_eq!(server.send(&ask()).status, 200);
+        server.signal(Signal::USR1);
+        let line = server.wait_for("counters: ");
+        assert!(line.contains(&format!("requests_finished={count}")), "{line}");
+    }
+    server.stop();
+}
+
+#[test]
+fn a_request_whose_client_leaves_in_the_middle_of_it_has_one_record() {
+    let server = Server::start(&Settings::default());
+    let asked = ask().header("Expect", "100-continue");
+    let mut connection = server.connect();
+    connection.write(&asked.head());
+    assert_eq!(connection.response().status, 100);
+    connection.write(&asked.body[..10]);
+    drop(connection);
+    server.audited("aborted", 1);
+    let mut records = server.stop().audit();
+    records.retain(|record| record["status"] != 405);
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!((&records[0]["user"], &records[0]["outcome"]), (&json!("root"), &json!("aborted")));
+}
+
+#[test]
+fn a_body_that_comes_too_slowly_is_refused_and_has_one_record() {
+    let server = Server::start(&Settings::with("\n[limits]\nbody_timeout_ms = 100\n"));
+    let mut connection = server.connect();
+    connection.write(&ask().head());
+    connection.write(b"{");
+    assert_eq!(connection.response().status, 408);
+    assert!(connection.is_closed());
+    let records = server.stop().audit();
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!((&records[0]["user"], &records[0]["status"]), (&json!("root"), &json!(408)));
+}
+
+#[test]
+fn chunks_beyond_the_limit_are_refused_readably_for_a_page_and_have_one_record() {
+    const PAGE: &str = "https://app.example.com";
+    let mut settings = Settings::with("\n[validation]\nmax_message_size = 1024\n");
+    settings.http = format!("tls = false\nallowed_origins = [\"{PAGE}\"]");
+    let server = Server::start(&settings);
+    let asked = ask().without("Content-Length").header("Transfer-Encoding", "chunked");
+    let mut connection = server.connect();
+    connection.write(&asked.header("Origin", PAGE).head());
+    connection.write(format!("1388\r\n{}\r\n0\r\n\r\n", "x".repeat(5_000)).as_bytes());
+    let response = connection.response();
+    assert_eq!(response.status, 413);
+    assert_eq!(response.header("access-control-allow-origin"), Some(PAGE));
+    let records = server.stop().audit();
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!((&records[0]["user"], &records[0]["status"]), (&json!("root"), &json!(413)));
 }

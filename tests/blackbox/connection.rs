@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::harness::fixture::{self, Gate};
 use crate::harness::http::Request;
 use crate::harness::process::{Server, Settings};
-use crate::harness::{call, modern_request, text_of};
+use crate::harness::{call, call_with_progress, modern_request, text_of};
 
 fn ask(id: impl Into<Value>) -> Request {
     Request::modern(&modern_request(id, "tools/list", json!({})))
@@ -141,4 +141,48 @@ fn answers_never_cross_between_clients() {
             });
         }
     });
+}
+
+#[test]
+fn a_large_last_answer_over_tls_arrives_whole_for_a_client_that_reads_late() {
+    let manual = fixture::OFFERS.replace("[[resources]]", "[[resources]]\nmax_bytes = 9000000");
+    let mut settings = Settings::with(&manual).over_tls();
+    settings.server = "workers = 1".into();
+    let directory = fixture::directory();
+    directory.write("docs/big.txt", &"x".repeat(8_000_000));
+    let server = Server::start_in(directory, &settings);
+    let message = modern_request(1, "resources/read", json!({"uri": "docs://manual/big.txt"}));
+    let mut connection = server.connect();
+    connection.write(&Request::modern(&message).header("Connection", "close").bytes());
+    server.audited("big.txt", 1);
+    // The only worker serves this one after it has said to the other what fits into its pipe.
+    assert_eq!(server.send(&ask(2)).status, 200);
+    let answer = connection.response().json();
+    assert_eq!(answer["result"]["contents"][0]["text"].as_str().unwrap().len(), 8_000_000);
+    assert!(connection.is_closed(), "it ends with a goodbye");
+}
+
+#[test]
+fn an_old_client_that_takes_events_only_is_refused_and_json_waits_for_the_answer() {
+    let server = fixture::server();
+    let mut gate = Gate::of(&server.directory);
+    let params = call_with_progress("gated", json!({}), 1);
+    let asked = Request::modern(&modern_request(1, "tools/call", params));
+    let old = |request: Request| {
+        String::from_utf8(request.bytes()).unwrap().replace(" HTTP/1.1", " HTTP/1.0")
+    };
+    let mut connection = server.connect();
+    connection.write(old(asked.clone().header("Accept", "text/event-stream")).as_bytes());
+    let refused = connection.response();
+    assert_eq!((refused.status, refused.header("transfer-encoding")), (406, None));
+    for accept in ["application/json", "application/json, text/event-stream"] {
+        let mut connection = server.connect();
+        connection.write(old(asked.clone().header("Accept", accept)).as_bytes());
+        gate.release("in time");
+        let response = connection.response();
+        assert_eq!((response.status, response.header("transfer-encoding")), (200, None));
+        assert_eq!(response.header("content-type"), Some("application/json"), "{response:?}");
+        assert_eq!(text_of(&response.json()), "released in time\n");
+        assert!(connection.is_closed());
+    }
 }

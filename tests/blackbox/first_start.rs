@@ -1,13 +1,14 @@
 //! The first start without a configuration, and the second.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::harness::http::Request;
-use crate::harness::process::{Directory, Server, program};
+use crate::harness::process::{Directory, Server, program, run};
 use crate::harness::{call, modern_request};
 
 fn start(directory: Directory) -> Server {
@@ -98,4 +99,38 @@ fn a_restart_keeps_the_certificate_and_the_key_and_shows_it_no_more() {
     assert_eq!(second.send(&host_status(&key)).status, 200);
     let kept = ["ca.pem", "server.pem"].map(|name| second.directory.read(&format!("state/{name}")));
     assert_eq!(certificates, kept);
+}
+
+#[test]
+fn a_first_start_that_fails_keeps_no_key_and_the_next_one_shows_it() {
+    let directory = Directory::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let state = directory.file("state");
+    let arguments = ["serve", "--listen", &address, "--state", state.to_str().unwrap()];
+    let output = run(&mut program(&arguments));
+    assert!(!output.status.success());
+    assert!(!state.join("api_key.hash").exists(), "nobody was told the key");
+    assert!(!String::from_utf8(output.stdout).unwrap().contains("api key: "));
+    let server = start(directory);
+    let greeting = greeting(&server);
+    assert_eq!(server.send(&host_status(key_of(&greeting).unwrap())).status, 200);
+}
+
+#[test]
+fn a_state_directory_that_others_can_write_is_refused_with_its_remedy() {
+    let directory = Directory::new();
+    let state = directory.file("state");
+    fs::create_dir(&state).unwrap();
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--state", state.to_str().unwrap()];
+    for open in [0o777, 0o720, 0o702, 0o1777] {
+        fs::set_permissions(&state, fs::Permissions::from_mode(open)).unwrap();
+        let output = run(&mut program(&arguments));
+        assert!(!output.status.success(), "{open:o}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains("written by others") && told.contains("chmod 700"), "{told}");
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 0, "{open:o}");
+    }
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+    start(directory).stop();
 }

@@ -190,3 +190,26 @@ fn what_is_said_to_a_stream_that_nobody_reads_is_bounded_and_the_answer_survives
     let is_progress = |message: &Value| message["method"] == "notifications/progress";
     assert!(progress.iter().all(is_progress));
 }
+
+#[test]
+fn a_refused_call_leaves_no_stream_behind() {
+    let rest = format!("\n[limits]\ncalls_per_user = 1\n{}", fixture::everything());
+    let server = fixture::server_with(&Settings::with(&rest));
+    let mut gate = Gate::of(&server.directory);
+    let (busy, refused) = (server.session(LEGACY[3]), server.session(LEGACY[3]));
+    let mut running = gated(&busy, 1);
+    running.notification("notifications/progress");
+    let opens = |stream: usize| {
+        let mut connection = server.connect();
+        let asked = refused.bare("GET").header("Last-Event-ID", &format!("{stream}-0"));
+        connection.write(&asked.bytes());
+        connection.response_head().status == 200
+    };
+    for stream in 1..40 {
+        let message = request(7, "tools/call", call_with_progress("gated", json!({}), 1));
+        assert_eq!(refused.send(&message).status, 503);
+        assert!(!opens(stream), "stream {stream} is there still");
+    }
+    gate.release("at last");
+    assert_eq!(text_of(&running.message().unwrap()), "released at last\n");
+}

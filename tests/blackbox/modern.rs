@@ -117,8 +117,11 @@ properties.region = { type = "string", x-mcp-header = "Region" }
         "tools/call",
         call("regional", json!({"region": "eu"})),
     ));
-    assert_eq!(server.send(&asked.clone().header("Mcp-Param-Region", "eu")).status, 200);
-    for refused in [asked.clone(), asked.header("Mcp-Param-Region", "us")] {
+    let right = asked.clone().header("Mcp-Param-Region", "eu");
+    assert_eq!(server.send(&right).status, 200);
+    let repeated = ["eu", "us"].map(|second| right.clone().and_header("mcp-param-region", second));
+    let wrong = asked.clone().header("Mcp-Param-Region", "us");
+    for refused in repeated.into_iter().chain([asked, wrong]) {
         let response = server.send(&refused);
         assert_eq!((response.status, response.code()), (400, -32020));
     }

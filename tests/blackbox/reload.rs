@@ -5,10 +5,10 @@ use std::os::unix::fs::symlink;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::harness::fixture::certificate;
+use crate::harness::fixture::{self, certificate};
 use crate::harness::http::{Connection, Request};
-use crate::harness::process::{Directory, ECHO, Server, Settings, script_tool};
-use crate::harness::{call, modern_request, text_of, tls};
+use crate::harness::process::{Directory, ECHO, Server, Session, Settings, script_tool};
+use crate::harness::{ADMIN, USER, call, modern_request, text_of, tls};
 
 fn echo() -> Request {
     Request::modern(&modern_request(1, "tools/call", call("echo", json!({"text": "x"}))))
@@ -127,4 +127,95 @@ fn replaced_certificates_are_used_for_new_handshakes_and_bad_ones_never() {
     server.signal(Signal::HUP);
     server.wait_for("is in force");
     assert!(is_trusted(&server, &third));
+}
+
+#[test]
+fn a_key_that_is_taken_away_ends_the_streams_of_its_user_and_of_nobody_else() {
+    let mut server = Server::start(&Settings::with(ECHO));
+    let listen = |server: &Server, key| {
+        let wishes = json!({"notifications": {"toolsListChanged": true}});
+        let message = modern_request("s", "subscriptions/listen", wishes);
+        let mut events = server.connect().stream(&Request::modern(&message).key(key));
+        events.notification("notifications/subscriptions/acknowledged");
+        events
+    };
+    let standalone = |server: &Server, key| {
+        let id = Session::open(server, "2025-11-25", key).id;
+        let asked = Request::bare("GET").key(key).header("Mcp-Session-Id", &id);
+        server.connect().stream(&asked)
+    };
+    let former = [listen(&server, USER), standalone(&server, USER)];
+    let staying = [listen(&server, ADMIN), standalone(&server, ADMIN)];
+    let text = Settings::with(&script_tool("another", "echo x", "")).text(&server.directory);
+    let entry = format!("{{ key = \"{USER}\", user = \"user_123\" }},");
+    assert!(text.contains(&entry));
+    server.reload_text(&text.replace(&entry, ""));
+    for mut events in former {
+        assert_eq!(events.message(), None, "the user hears of nothing any more");
+    }
+    for mut events in staying {
+        events.notification("notifications/tools/list_changed");
+    }
+    assert_eq!(server.send(&echo().key(USER)).status, 401);
+}
+
+#[test]
+fn a_known_key_beside_a_guesser_is_still_known_after_a_reload() {
+    let limits = "max_failures = 2\nbackoff_levels = [0]\nblock_duration_ms = 300000";
+    let mut server = Server::start(&Settings::with(ECHO).limited(limits));
+    assert_eq!(server.send(&echo()).status, 200);
+    for _ in 0..2 {
+        assert_eq!(server.send(&echo().key("wrong-0123456789")).status, 401);
+    }
+    assert_eq!(server.send(&echo().key("wrong-0123456789")).status, 429);
+    let more = format!("{ECHO}{}", script_tool("another", "echo x", ""));
+    server.reload(&Settings::with(&more).limited(limits));
+    assert_eq!(server.send(&echo()).status, 200, "it was known before");
+    assert_eq!(server.send(&echo().key(USER)).status, 429, "nobody else is");
+}
+
+#[test]
+fn another_listener_in_the_file_is_told_of_and_the_present_one_goes_on() {
+    let plain = "tls = false";
+    for (http, former, next) in
+        [(plain, plain, "tls = true"), ("tls = true", "tls = true", plain), (plain, ":0\"", ":1\"")]
+    {
+        let settings = Settings { http: http.into(), ..Settings::with(ECHO) };
+        let mut server = Server::start(&settings);
+        let text = settings.text(&server.directory).replacen(former, next, 1);
+        let another = script_tool("another", "echo new", "");
+        server.directory.write("erlmcp.toml", &format!("{text}{another}"));
+        server.signal(Signal::HUP);
+        let warning = server.wait_for("restart to put that in force");
+        assert!(warning.contains("the listeners"), "{warning}");
+        server.wait_for("is in force");
+        for _ in 0..3 {
+            let asked = modern_request(1, "tools/call", call("another", json!({})));
+            let response = server.modern(&asked);
+            assert_eq!(text_of(&response.json()), "new\n", "{former} to {next}");
+            let is_tls = response.header("strict-transport-security").is_some();
+            assert_eq!(is_tls, http == "tls = true", "{response:?}");
+        }
+    }
+}
+
+#[test]
+fn a_failed_reload_does_not_disturb_who_waits_for_a_file_to_change() {
+    let mut server = fixture::server();
+    let good = server.directory.read("erlmcp.toml");
+    let wishes = json!({"notifications": {"resourceSubscriptions": ["docs://manual/one.txt"]}});
+    let message = modern_request("s", "subscriptions/listen", wishes);
+    let mut events = server.connect().stream(&Request::modern(&message));
+    events.notification("notifications/subscriptions/acknowledged");
+    for _ in 0..2 {
+        server.directory.write("erlmcp.toml", "[server");
+        server.signal(Signal::HUP);
+        server.wait_for("the configuration stays as it was");
+    }
+    server.directory.write("docs/one.txt", "changed\n");
+    events.notification("notifications/resources/updated");
+    server.reload_text(&good);
+    drop(events);
+    let log = server.stop().stderr.join("\n");
+    assert!(!log.contains("will not be noticed"), "{log}");
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::harness::fixture::{self, Gate};
 use crate::harness::http::{Connection, Request};
-use crate::harness::process::{Server, Settings, has_ended, watch, watch_last};
+use crate::harness::process::{Server, Settings, has_ended, script_tool, watch, watch_last};
 use crate::harness::{call_with_progress, modern_request, text_of};
 
 // B98
@@ -141,4 +141,41 @@ fn clients_that_keep_their_connections_do_not_hold_the_server() {
             assert!(is_over);
         });
     }
+}
+
+#[test]
+fn an_open_stream_does_not_make_the_server_wait() {
+    let mut settings = Settings::with(&fixture::everything());
+    settings.server = "drain_seconds = 600".into();
+    let mut server = fixture::server_with(&settings);
+    let id = server.session("2025-11-25").id;
+    let asked = Request::bare("GET").header("Mcp-Session-Id", &id);
+    let mut events = server.connect().stream(&asked.header("Connection", "keep-alive"));
+    server.signal(Signal::TERM);
+    assert_eq!(events.message(), None);
+    assert!(server.wait().success());
+}
+
+#[test]
+fn a_call_beyond_the_grace_time_is_recorded_and_leaves_nobody_behind() {
+    let script = "trap '' TERM; sleep 600 & echo \"progress 1 pid $!\" >&2; \
+                  echo \"progress 2 pid $$\" >&2; wait; sleep 600";
+    let tool = script_tool("family", script, "progress = true");
+    let mut settings = Settings::with(&tool);
+    settings.server = "drain_seconds = 1".into();
+    let mut server = Server::start(&settings);
+    let message = modern_request(1, "tools/call", call_with_progress("family", json!({}), 1));
+    let mut events = server.connect().stream(&Request::modern(&message));
+    let mut next = || {
+        let progress = events.notification("notifications/progress");
+        watch_last(progress["message"].as_str().unwrap())
+    };
+    let family = [next(), next()];
+    server.signal(Signal::TERM);
+    assert!(server.wait().success());
+    assert!(family.iter().all(has_ended), "somebody is left");
+    let audit = server.directory.read("state/audit.log");
+    let records: Vec<_> = audit.lines().filter(|line| line.contains("\"family\"")).collect();
+    assert_eq!(records.len(), 1, "{audit}");
+    assert!(!records[0].contains("\"outcome\":\"success\""), "{audit}");
 }

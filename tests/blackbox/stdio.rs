@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::fixture::{self, Gate};
@@ -304,4 +305,44 @@ fn a_client_that_closes_both_ends_ends_the_server_and_what_runs() {
     server.close_input();
     assert!(has_ended(&server.watch()));
     assert!(has_ended(&process));
+}
+
+#[test]
+fn a_client_that_stops_reading_does_not_keep_the_server_from_ending() {
+    let script = "head -c 1048575 /dev/zero | tr '\\0' x; echo";
+    let tool = script_tool("big", script, "max_output_bytes = 2000000");
+    let directory = fixture::directory();
+    let mut server = StdioServer::start_unread_in(directory, &Settings::with(&tool));
+    for id in 0..3 {
+        server.send(&modern_request(id, "tools/call", call("big", json!({}))));
+    }
+    server.wait_for_output();
+    server.signal(Signal::TERM);
+    assert!(has_ended(&server.watch()), "it waits for the reader");
+}
+
+#[test]
+fn a_limited_client_gets_no_answer_to_a_notification_and_can_still_cancel() {
+    let directory = fixture::directory();
+    let limits = "max_attempts_per_second = 0.001\nburst = 2";
+    let settings = Settings::with(&fixture::everything()).limited(limits);
+    let mut server = StdioServer::start_in(directory, &settings);
+    let held = call_with_progress("hold", json!({}), 1);
+    let progress = server.ask(&modern_request(1, "tools/call", held));
+    let process = watch_last(progress["params"]["message"].as_str().unwrap());
+    assert_eq!(server.ask(&modern_request(2, "tools/list", json!({})))["id"], 2);
+    let refused = server.ask(&modern_request(3, "tools/list", json!({})));
+    assert_eq!(refused["id"], 3);
+    assert!(refused["error"]["data"]["retryAfterSeconds"].is_u64(), "{refused}");
+    for (method, params) in [
+        ("notifications/initialized", json!({})),
+        ("notifications/made-up", json!({"id": 9, "requestId": 9})),
+        ("notifications/cancelled", json!({"requestId": 1})),
+    ] {
+        server.send(&json!({"jsonrpc": "2.0", "method": method, "params": params}));
+    }
+    assert!(has_ended(&process), "the call was not cancelled");
+    let next = server.ask(&modern_request(4, "tools/list", json!({})));
+    assert_eq!(next["id"], 4, "a notification was answered");
+    assert!(next["error"].is_object(), "{next}");
 }

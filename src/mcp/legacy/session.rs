@@ -270,6 +270,22 @@ mod tests {
     }
 
     #[test]
+    fn a_forgotten_stream_is_gone_and_keeps_no_session_alive() {
+        let session = session();
+        let (kept, _) = session.open_stream();
+        for _ in 0..100 {
+            let (number, stream) = session.open_stream();
+            stream.attach(Arc::new(Deaf)).unwrap();
+            session.forget_stream(number);
+            assert!(session.stream(number).is_none());
+        }
+        assert!(session.stream(kept).is_some(), "another one stays");
+        assert_eq!(session.state.lock().streams.len(), 1);
+        let later = Now::from_duration(Duration::from_secs(11));
+        assert!(session.is_over(later, Duration::from_secs(10), Duration::from_secs(100)));
+    }
+
+    #[test]
     fn closing_ends_everything() {
         let session = session();
         let (_, stream) = session.open_stream();

@@ -4,7 +4,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -332,6 +332,22 @@ impl Server {
         self.wait_for("is in force");
     }
 
+    /// Asks again and again until the audit log has this many records with `text`; they.
+    pub fn audited(&self, text: &str, count: usize) -> Vec<Value> {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let log = self.directory.read("state/audit.log");
+            // The last line may be in the making.
+            let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let found: Vec<_> = whole.lines().filter(|line| line.contains(text)).collect();
+            if found.len() >= count {
+                return found.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+            }
+            assert!(Instant::now() < until, "no record of {text} in {log}");
+            assert_eq!(self.send(&Request::bare("GET")).status, 405);
+        }
+    }
+
     /// Waits for the end of the process.
     pub fn wait(&mut self) -> ExitStatus {
         assert!(has_ended(&watch(self.id())), "it did not end: {}", self.seen.join("\n"));
@@ -409,7 +425,12 @@ pub fn watch_last(text: &str) -> OwnedFd {
 
 /// Waits for the end of a watched process; false if it does not end.
 pub fn has_ended(process: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    is_readable(process)
+}
+
+/// Waits until there is something to read; false if nothing comes.
+pub fn is_readable(source: impl AsFd) -> bool {
+    let mut fds = [PollFd::new(&source, PollFlags::IN)];
     let timeout = Timespec::try_from(DEADLINE).unwrap();
     poll(&mut fds, Some(&timeout)).unwrap() == 1
 }

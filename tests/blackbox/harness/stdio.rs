@@ -6,10 +6,11 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::DEADLINE;
-use super::process::{Directory, Settings, has_ended, lines_of, program, watch};
+use super::process::{Directory, Settings, has_ended, is_readable, lines_of, program, watch};
 
 /// A server on standard input and output.
 pub struct StdioServer {
@@ -62,7 +63,16 @@ impl StdioServer {
 
     /// Watches the process.
     pub fn watch(&self) -> OwnedFd {
-        watch(rustix::process::Pid::from_child(&self.child))
+        watch(Pid::from_child(&self.child))
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until something is in the pipe that nobody reads yet.
+    pub fn wait_for_output(&self) {
+        assert!(is_readable(self.child.stdout.as_ref().unwrap()), "it says nothing");
     }
 
     /// Sends bytes as they are.
