@@ -77,9 +77,13 @@ impl Jobs for Handlers {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::time::Duration;
 
     use super::*;
+
+    /// Longer than anything here takes.
+    const ENOUGH: Duration = Duration::from_secs(30);
 
     #[test]
     fn jobs_run_at_once_up_to_the_bound_and_wait_up_to_another() {
@@ -106,28 +110,42 @@ mod tests {
         release.send(()).unwrap();
     }
 
+    /// Two jobs, each of which ends well only while the other one runs.
+    fn meeting(met: &Sender<bool>) -> [Job; 2] {
+        let (one, other) = (bounded::<()>(1), bounded::<()>(1));
+        [(one.0.clone(), other.1.clone()), (other.0, one.1)].map(|(hello, answer)| -> Job {
+            let met = met.clone();
+            Box::new(move || {
+                let _ = hello.send(());
+                let _ = met.send(answer.recv_timeout(ENOUGH).is_ok());
+            })
+        })
+    }
+
     #[test]
     fn two_jobs_at_once_never_wait_for_each_other() {
-        const ENOUGH: Duration = Duration::from_secs(30);
-        let handlers = Handlers::new(16, 64);
-        let (met, meetings) = bounded::<()>(2);
-        for round in 0..2_000 {
-            // Each job ends only when the other one runs.
-            let (one, other) = (bounded::<()>(1), bounded::<()>(1));
-            for (hello, answer) in
-                [(one.0.clone(), other.1.clone()), (other.0.clone(), one.1.clone())]
-            {
-                let met = met.clone();
-                let job: Job = Box::new(move || {
-                    let _ = hello.send(());
-                    if answer.recv_timeout(ENOUGH).is_ok() {
-                        let _ = met.send(());
-                    }
-                });
-                assert!(handlers.submit(job).is_ok());
-            }
+        for round in 0..1_000 {
+            let handlers = Handlers::new(16, 64);
+            let (met, meetings) = bounded(2);
+            // One thread is there and free, or about to be.
+            let first = met.clone();
+            let job: Job = Box::new(move || {
+                let _ = first.send(true);
+            });
+            assert!(handlers.submit(job).is_ok());
+            assert_eq!(meetings.recv(), Ok(true));
+            std::thread::yield_now();
+            let together = Barrier::new(2);
+            std::thread::scope(|scope| {
+                for job in meeting(&met) {
+                    scope.spawn(|| {
+                        together.wait();
+                        assert!(handlers.submit(job).is_ok());
+                    });
+                }
+            });
             for _ in 0..2 {
-                assert!(meetings.recv_timeout(ENOUGH).is_ok(), "round {round}");
+                assert_eq!(meetings.recv(), Ok(true), "round {round}");
             }
         }
     }

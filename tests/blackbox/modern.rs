@@ -110,6 +110,7 @@ read_only = true
 type = "object"
 required = ["region"]
 properties.region = { type = "string", x-mcp-header = "Region" }
+properties.zone = { type = "string", x-mcp-header = "Zone" }
 "#;
     let server = Server::start(&Settings::with(tool));
     let asked = Request::modern(&modern_request(
@@ -121,7 +122,10 @@ properties.region = { type = "string", x-mcp-header = "Region" }
     assert_eq!(server.send(&right).status, 200);
     let repeated = ["eu", "us"].map(|second| right.clone().and_header("mcp-param-region", second));
     let wrong = asked.clone().header("Mcp-Param-Region", "us");
-    for refused in repeated.into_iter().chain([asked, wrong]) {
+    // Of what the body does not say there must be no header, not even two.
+    let zone = right.clone().header("Mcp-Param-Zone", "a");
+    let zones = zone.clone().and_header("Mcp-Param-Zone", "a");
+    for refused in repeated.into_iter().chain([asked, wrong, zone, zones]) {
         let response = server.send(&refused);
         assert_eq!((response.status, response.code()), (400, -32020));
     }

@@ -131,7 +131,10 @@ fn replaced_certificates_are_used_for_new_handshakes_and_bad_ones_never() {
 
 #[test]
 fn a_key_that_is_taken_away_ends_the_streams_of_its_user_and_of_nobody_else() {
-    let mut server = Server::start(&Settings::with(ECHO));
+    // A stream that is wrongly kept must not say that it lives while the test waits.
+    let with =
+        |tools: &str| Settings::with(&format!("\n[limits]\nkeepalive_seconds = 600\n{tools}"));
+    let mut server = Server::start(&with(ECHO));
     let listen = |server: &Server, key| {
         let wishes = json!({"notifications": {"toolsListChanged": true}});
         let message = modern_request("s", "subscriptions/listen", wishes);
@@ -146,7 +149,7 @@ fn a_key_that_is_taken_away_ends_the_streams_of_its_user_and_of_nobody_else() {
     };
     let former = [listen(&server, USER), standalone(&server, USER)];
     let staying = [listen(&server, ADMIN), standalone(&server, ADMIN)];
-    let text = Settings::with(&script_tool("another", "echo x", "")).text(&server.directory);
+    let text = with(&script_tool("another", "echo x", "")).text(&server.directory);
     let entry = format!("{{ key = \"{USER}\", user = \"user_123\" }},");
     assert!(text.contains(&entry));
     server.reload_text(&text.replace(&entry, ""));

@@ -78,9 +78,17 @@ pub fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the program to its end.
+/// Runs the program to its end, which must come.
 pub fn run(command: &mut Command) -> Output {
-    command.output().unwrap()
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = Pid::from_child(&child);
+    let process = watch(id);
+    let output = thread::spawn(move || child.wait_with_output().unwrap());
+    if !has_ended(&process) {
+        kill_process(id, Signal::KILL).unwrap();
+        panic!("it did not end: {:?}", output.join().unwrap());
+    }
+    output.join().unwrap()
 }
 
 /// The parts of the test configuration; a test changes what it is about.
