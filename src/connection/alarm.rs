@@ -56,8 +56,13 @@ impl Alarm {
             NEVER => Expired::Nothing,
             at if at <= now.micros() => Expired::Due,
             at => {
-                self.armed.store(at, Ordering::SeqCst);
-                Expired::Arm(Now::from_micros(at))
+                // A step that ends just now may have armed an earlier timer, which must not pass
+                // for a stale one: ours is armed only if there is none.
+                let (none, ours) = (NEVER, at);
+                match self.armed.compare_exchange(none, ours, Ordering::SeqCst, Ordering::SeqCst) {
+                    Ok(_) => Expired::Arm(Now::from_micros(at)),
+                    Err(_) => Expired::Nothing,
+                }
             }
         }
     }
