@@ -214,7 +214,7 @@ impl Wake for Nowhere {
 /// From the bytes of a request to the bytes of its response.
 fn whole_road(text: &str) -> Box<dyn FnMut()> {
     let services =
-        Services::new(snapshot(text), Box::new(Nowhere), Box::new(Nowhere), Box::new(Nowhere));
+        Services::new(snapshot(text), Box::new(Nowhere), Box::new(Nowhere), Arc::new(Nowhere));
     let services = Arc::new(services.unwrap());
     let reader: Arc<dyn Wake> = Arc::new(Nowhere);
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -188,40 +188,14 @@ fn log_loss(receiver: &Receiver<Record>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::audit_file::tests::{directory, record, settings};
     use crate::actors::settings::Rotation;
     use std::fs;
-    use std::path::{Path, PathBuf};
-
-    fn settings(path: &Path) -> AuditSettings {
-        AuditSettings {
-            enabled: true,
-            events: vec![AuditEvent::Request, AuditEvent::AuthenticationFailure],
-            log_path: path.to_owned(),
-            rotation: Rotation::None,
-            retention_days: 2,
-        }
-    }
-
-    fn record(event: &'static str, day: u64) -> Record {
-        Record {
-            unix_micros: day * 86_400_000_000,
-            event,
-            is_authenticated: true,
-            members: b",\"a\":1".to_vec(),
-        }
-    }
-
-    fn directory(name: &str) -> PathBuf {
-        let directory = std::env::temp_dir().join(format!("erlmcp-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir_all(&directory).unwrap();
-        directory
-    }
 
     #[test]
     fn all_that_was_taken_is_written_before_the_thread_ends() {
         let path = directory("audit").join("audit.log");
-        let (log, thread) = AuditLog::start(&settings(&path)).unwrap();
+        let (log, thread) = AuditLog::start(&settings(&path, Rotation::None)).unwrap();
         for _ in 0..1_000 {
             assert!(log.record(record("request", 0)));
         }

@@ -137,21 +137,21 @@ fn is_date(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::actors::settings::AuditEvent;
 
-    fn settings(path: &Path, rotation: Rotation) -> AuditSettings {
+    pub(in crate::actors) fn settings(path: &Path, rotation: Rotation) -> AuditSettings {
         AuditSettings {
             enabled: true,
-            events: vec![AuditEvent::Request],
+            events: vec![AuditEvent::Request, AuditEvent::AuthenticationFailure],
             log_path: path.to_owned(),
             rotation,
             retention_days: 2,
         }
     }
 
-    fn record(event: &'static str, day: u64) -> Record {
+    pub(in crate::actors) fn record(event: &'static str, day: u64) -> Record {
         Record {
             unix_micros: day * 86_400_000_000,
             event,
@@ -160,7 +160,7 @@ mod tests {
         }
     }
 
-    fn directory(name: &str) -> PathBuf {
+    pub(in crate::actors) fn directory(name: &str) -> PathBuf {
         let directory = std::env::temp_dir().join(format!("erlmcp-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();

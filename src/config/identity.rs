@@ -8,6 +8,7 @@ use super::suggest::nearest;
 use super::time::parse_moment;
 use super::value::Value;
 use crate::base::secret::Secret;
+use crate::guard::authn::api_key::parse_stored_form;
 use crate::guard::settings::{
     ApiKey, Authentication, AuthenticationMethod, Authorization, KeyCredential,
 };
@@ -237,12 +238,7 @@ fn warn_of_weak_key(value: &Value<'_>, key: &Secret, literal: bool) {
 /// Reads `sha256:<hex salt>:<hex digest>`.
 fn hashed(value: &Value<'_>) -> Option<KeyCredential> {
     let text = value.string("a string")?;
-    let parsed = || {
-        let (salt, digest) = text.strip_prefix("sha256:")?.split_once(':')?;
-        let salt = bytes_of_hex(salt).filter(|salt| (8..=64).contains(&salt.len()))?;
-        Some(KeyCredential::Sha256 { salt, digest: bytes_of_hex(digest)?.try_into().ok()? })
-    };
-    let credential = parsed();
+    let credential = parse_stored_form(&text);
     if credential.is_none() {
         value.error(
             "is not sha256:<salt>:<digest> in hexadecimal",
@@ -250,16 +246,6 @@ fn hashed(value: &Value<'_>) -> Option<KeyCredential> {
         );
     }
     credential
-}
-
-fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u32>> = text.chars().map(|c| c.to_digit(16)).collect();
-    let digits = digits.filter(|digits| digits.len().is_multiple_of(2))?;
-    let byte = |pair: &[u32]| match pair {
-        [high, low] => u8::try_from(high * 16 + low).ok(),
-        _ => None,
-    };
-    digits.chunks(2).map(byte).collect()
 }
 
 fn user(value: &Value<'_>) -> Option<String> {

@@ -67,15 +67,9 @@ impl Conn {
         if !answering.has_begun && (has_something || (is_due && accepts.events)) {
             answering.has_begun = true;
             self.closes |= !self.keeps_alive(step.around, answering.keep_alive);
-            step.scratch.refresh_date();
-            let mut out = std::mem::take(&mut step.scratch.response);
-            let around = render::Surroundings {
-                face,
-                date: step.scratch.date().as_bytes(),
-                close: self.closes,
-            };
-            render::stream_head(&mut out, &answering.streamed, around);
-            step.scratch.response = out;
+            let (out, date) = step.scratch.response_and_date();
+            let around = render::Surroundings { face, date: date.as_bytes(), close: self.closes };
+            render::stream_head(out, &answering.streamed, around);
         }
         let out = &mut step.scratch.response;
         if !taken.frames.is_empty() {
@@ -101,12 +95,9 @@ impl Conn {
         keep_alive: bool,
     ) -> io::Result<()> {
         self.closes |= reply.close || !self.keeps_alive(step.around, keep_alive);
-        step.scratch.refresh_date();
-        let mut out = std::mem::take(&mut step.scratch.response);
-        let around =
-            render::Surroundings { face, date: step.scratch.date().as_bytes(), close: self.closes };
-        render::reply(&mut out, reply, around);
-        step.scratch.response = out;
+        let (out, date) = step.scratch.response_and_date();
+        let around = render::Surroundings { face, date: date.as_bytes(), close: self.closes };
+        render::reply(out, reply, around);
         self.send_response(step)?;
         self.after_response(step)
     }

@@ -2,10 +2,12 @@
 //! permit is dropped.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+
+use crate::base::source::source;
 
 /// The count; see the module.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ impl Caps {
 
     /// A place for one more connection, if there is one.
     ///
-    /// Addresses of one IPv6 /64 count as one: whoever has one of them has them all.
+    /// Addresses of one [`source`] count as one.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
         let address = source(address);
         let mut state = self.state.lock();
@@ -55,16 +57,6 @@ impl Caps {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.state.lock().count
-    }
-}
-
-fn source(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        v4 => v4,
     }
 }
 

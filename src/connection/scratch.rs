@@ -29,18 +29,14 @@ impl Default for Scratch {
 }
 
 impl Scratch {
-    /// Makes [`Self::date`] the date of this second.
-    pub fn refresh_date(&mut self) {
+    /// The buffer that a response is written into, and the value of its `Date` header.
+    pub fn response_and_date(&mut self) -> (&mut Vec<u8>, &str) {
         let now = unix_seconds();
         if now != self.date_second {
             self.date_second = now;
             self.date = http_date(now);
         }
-    }
-
-    /// The value of a `Date` header.
-    pub fn date(&self) -> &str {
-        &self.date
+        (&mut self.response, &self.date)
     }
 }
 

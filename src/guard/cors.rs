@@ -2,6 +2,7 @@
 //! go on every response to such a page, errors too, or the page could not read why.
 
 use super::settings::HttpSurface;
+use crate::proto::http1::is_token;
 use crate::proto::http1::response::HeaderBlock;
 
 /// Request headers that MCP itself needs, allowed to every allowed origin.
@@ -77,7 +78,7 @@ fn block<const N: usize>(headers: [(&str, &str); N]) -> HeaderBlock {
 fn is_mirrored_parameter(name: &str) -> bool {
     name.len() > 10
         && name.get(..10).is_some_and(|prefix| prefix.eq_ignore_ascii_case("mcp-param-"))
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+        && is_token(name.as_bytes())
 }
 
 #[cfg(test)]

@@ -28,6 +28,17 @@ pub enum Era {
     Modern,
 }
 
+impl Era {
+    /// The era that a `MCP-Protocol-Version` header claims: a version that is not one of the
+    /// handshake revisions is modern, so that its client gets a modern answer.
+    pub fn claimed(header: Option<&str>) -> Self {
+        match header {
+            None => Self::Legacy,
+            Some(name) => Version::from_name(name).map_or(Self::Modern, Version::era),
+        }
+    }
+}
+
 impl Version {
     /// All revisions, oldest first.
     pub const ALL: [Self; 5] = [V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28];

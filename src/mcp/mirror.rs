@@ -5,6 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use crate::proto::http1::is_token;
+
 /// A tool parameter that is mirrored in a header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MirroredParameter {
@@ -71,8 +73,7 @@ fn collect(
 
 fn header_name(annotation: &Value, property: &Value) -> Result<String, BadAnnotation> {
     let name = annotation.as_str().unwrap_or_default();
-    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    if name.is_empty() || !name.bytes().all(is_token) {
+    if !is_token(name.as_bytes()) {
         return Err(BadAnnotation("x-mcp-header must be an HTTP token".into()));
     }
     match property.get("type").and_then(Value::as_str) {

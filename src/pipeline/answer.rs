@@ -51,10 +51,7 @@ impl Reply {
 
     /// The reply of a refusal, with the headers that go with it.
     pub fn refusal(refusal: &Refusal, id: Option<&Id>, era: Era) -> Self {
-        let error = refusal.error();
-        let mut json = Vec::new();
-        write_error(&mut json, id, error.code, &error.message, error.data.as_ref());
-        let mut reply = Self::json(refusal.status(era), json);
+        let mut reply = Self::json(refusal.status(era), refusal_line(refusal, id));
         match refusal {
             Refusal::NoCredentials => {
                 reply.headers.push(("WWW-Authenticate", "Bearer realm=\"erlmcp\"".into()));
@@ -121,7 +118,7 @@ impl Drop for Streamed {
     }
 }
 
-/// The error response of a refusal, for transports without statuses.
+/// The error response of a refusal: a whole line where a transport has no statuses.
 pub fn refusal_line(refusal: &Refusal, id: Option<&Id>) -> Vec<u8> {
     let error = refusal.error();
     let mut json = Vec::new();

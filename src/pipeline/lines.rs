@@ -13,7 +13,7 @@ use super::pending::Destination;
 use super::road::CallParts;
 use super::services::Services;
 use super::snapshot::Snapshot;
-use super::streams::{Waiting, run_guarded};
+use super::streams::{TOO_MANY_CALLS, Waiting, begin_listening, run_guarded};
 use crate::backend::context::Context;
 use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;
@@ -174,19 +174,11 @@ impl LineRoad {
 
     fn listen(&self, waiting: Waiting, filter: Filter) {
         let Waiting { exchange, snapshot, parts } = waiting;
-        let permit = self.services.calls.admit(&parts.principal.key, &snapshot.calls);
-        let Some(permit) = permit else {
-            let refusal = Refusal::Overloaded("Too many calls at once");
-            return self.refuse(exchange, &refusal, Some(&parts.id));
+        let Some(listener) =
+            begin_listening(&self.services, &snapshot, &parts, filter, &self.outlet)
+        else {
+            return self.refuse(exchange, &TOO_MANY_CALLS, Some(&parts.id));
         };
-        let listener = Arc::new(Listener {
-            principal: parts.principal,
-            filter: Mutex::new(filter),
-            outlet: Arc::clone(&self.outlet),
-            subscription: Some(parts.id.clone()),
-            place: Mutex::new(Some(Box::new(permit))),
-        });
-        self.services.subscriptions.acknowledge(&listener);
         self.state.lock().listeners.insert(parts.id, listener);
         exchange.finish(&Ending::Done);
     }

@@ -17,7 +17,7 @@ use crate::guard::authn::presented;
 use crate::guard::gate::{Accepts, Admitted, Passage, Purpose};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
-use crate::guard::validate::http::{self, Refused};
+use crate::guard::validate::http::{self, Refused, VERSION_HEADER};
 use crate::guard::validate::{Call, Incoming, Notice};
 use crate::mcp::era::{Era, Version};
 use crate::mcp::legacy::session::Session;
@@ -52,14 +52,13 @@ pub fn enter(
 ) -> Result<Entered, Reply> {
     let snapshot = services.snapshot.load_full();
     let Some(face) = &snapshot.http else { return Err(Reply::empty(503)) };
-    let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
+    let mut exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let cors = cors_of(face, head);
     let (admitted, purpose, accepts) = match face.endpoint.admit(head, address) {
         Ok(Passage::Enter(admitted, purpose, accepts)) => (admitted, purpose, accepts),
         Ok(Passage::Preflight(origin)) => return Err(preflight(exchange, face, head, &origin)),
         Err(refusal) => return Err(refuse(exchange, &refusal, None, era_of(head), cors)),
     };
-    let mut exchange = exchange;
     match identify(services, &snapshot, &mut exchange, head, admitted, now) {
         Ok(metered) => Ok(Entered { exchange, metered, purpose, accepts, cors, snapshot }),
         Err(refusal) => Err(refuse(exchange, &refusal, None, era_of(head), cors)),
@@ -273,10 +272,7 @@ fn cors_of(face: &HttpFace, head: &Head) -> Option<HeaderBlock> {
 
 /// The era that a head claims, before its body is read.
 pub(super) fn era_of(head: &Head) -> Era {
-    match head.header_str("mcp-protocol-version").map(Version::from_name) {
-        None => Era::Legacy,
-        Some(version) => version.map_or(Era::Modern, Version::era),
-    }
+    Era::claimed(head.header_str(VERSION_HEADER))
 }
 
 /// A reply with one JSON-RPC message, in a form that the client takes.

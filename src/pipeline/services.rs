@@ -70,7 +70,7 @@ pub struct Services {
     /// The handler threads.
     pub jobs: Box<dyn Jobs>,
     /// The reactor, as keeper of time.
-    pub timer: Box<dyn Timer>,
+    pub timer: Arc<dyn Timer>,
 }
 
 impl Services {
@@ -79,7 +79,7 @@ impl Services {
         snapshot: Snapshot,
         audit: Box<dyn Audit>,
         jobs: Box<dyn Jobs>,
-        timer: Box<dyn Timer>,
+        timer: Arc<dyn Timer>,
     ) -> Result<Self, NoRandomness> {
         Ok(Self {
             counters: Counters::default(),

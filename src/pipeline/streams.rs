@@ -68,6 +68,9 @@ pub fn carry_out(carried: Carried, work: Work, reader: &Arc<dyn Wake>, now: Now)
 /// Streams that are not about one answer are never JSON.
 const EVENTS: Accepts = Accepts { json: false, events: true };
 
+/// A bound on calls that wait is reached.
+pub(super) const TOO_MANY_CALLS: Refusal = Refusal::Overloaded("Too many calls at once");
+
 type Carrying<T> = Result<T, Box<(Carried, Refusal)>>;
 
 fn quick(carried: Carried, run: Run) -> Reply {
@@ -148,7 +151,7 @@ impl Waiting {
         let services = Arc::clone(self.exchange.services());
         let limits = self.snapshot.calls;
         let Some(permit) = services.calls.admit(&self.parts.principal.key, &limits) else {
-            return Err(Box::new((self, Refusal::Overloaded("Too many calls at once"))));
+            return Err(Box::new((self, TOO_MANY_CALLS)));
         };
         if let Some(session) = &self.parts.session
             && session.begin(&self.parts.id, cancellation).is_err()
@@ -200,19 +203,12 @@ fn listen(carried: Carried, filter: Filter, reader: &Arc<dyn Wake>) -> Carrying<
     let Ok(ticket) = outlet.attach(Arc::clone(reader)) else {
         return Err(Box::new((carried, Refusal::Conflict("The stream is in use"))));
     };
-    let services = Arc::clone(carried.exchange.services());
-    let Some(permit) = services.calls.admit(&carried.parts.principal.key, &carried.snapshot.calls)
+    let services = carried.exchange.services();
+    let Some(listener) =
+        begin_listening(services, &carried.snapshot, &carried.parts, filter, &outlet)
     else {
-        return Err(Box::new((carried, Refusal::Overloaded("Too many calls at once"))));
+        return Err(Box::new((carried, TOO_MANY_CALLS)));
     };
-    let listener = Arc::new(Listener {
-        principal: Arc::clone(&carried.parts.principal),
-        filter: Mutex::new(filter),
-        outlet: Arc::clone(&outlet),
-        subscription: Some(carried.parts.id.clone()),
-        place: Mutex::new(Some(Box::new(permit))),
-    });
-    services.subscriptions.acknowledge(&listener);
     carried.exchange.finish(&Ending::Done);
     Ok(Answer::Stream(Box::new(Streamed {
         outlet,
@@ -224,6 +220,27 @@ fn listen(carried: Carried, filter: Filter, reader: &Arc<dyn Wake>) -> Carrying<
         cancellation: None,
         listener: Some(listener),
     })))
+}
+
+/// Registers and acknowledges a listener that is heard through `outlet`; `None` if it would be one
+/// call too many.
+pub(super) fn begin_listening(
+    services: &Services,
+    snapshot: &Snapshot,
+    parts: &CallParts,
+    filter: Filter,
+    outlet: &Arc<Outlet>,
+) -> Option<Arc<Listener>> {
+    let permit = services.calls.admit(&parts.principal.key, &snapshot.calls)?;
+    let listener = Arc::new(Listener {
+        principal: Arc::clone(&parts.principal),
+        filter: Mutex::new(filter),
+        outlet: Arc::clone(outlet),
+        subscription: Some(parts.id.clone()),
+        place: Mutex::new(Some(Box::new(permit))),
+    });
+    services.subscriptions.acknowledge(&listener);
+    Some(listener)
 }
 
 /// `initialize`: opens a session.

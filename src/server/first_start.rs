@@ -24,9 +24,8 @@ impl FirstKey {
     /// Reads the stored hash, or makes a key and stores its hash.
     pub(super) fn load_or_make(state: &StateDirectory) -> Result<Self, StartError> {
         let file = state.file(FILE);
-        let system = || StartError::system(format!("{}", file.display()));
-        if let Some(text) = state.read(FILE).map_err(system())? {
-            let credential = parse_stored_form(&text).ok_or_else(|| {
+        if let Some(text) = state.read(FILE)? {
+            let credential = parse_stored_form(text.trim()).ok_or_else(|| {
                 StartError::Tls(format!(
                     "{}: this is not the hash of a key; remove the file to get a new key",
                     file.display()
@@ -36,7 +35,7 @@ impl FirstKey {
         }
         let key = generate()?;
         let stored = stored_form(&key)?;
-        state.write(FILE, &format!("{stored}\n")).map_err(system())?;
+        state.write(FILE, &format!("{stored}\n"))?;
         let credential = parse_stored_form(&stored)
             .ok_or_else(|| StartError::Tls("the new key could not be read back".into()))?;
         Ok(Self { credential, shown: Some(key), file })

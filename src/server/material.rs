@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
+use super::builder::StartError;
+
 /// A link in the place of a file of ours is not followed.
 #[allow(clippy::cast_possible_wrap, reason = "the flag is one bit far below the sign")]
 const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
@@ -48,16 +50,24 @@ impl StateDirectory {
     }
 
     /// Reads a file; `None` if it is not there.
-    pub(super) fn read(&self, name: &str) -> io::Result<Option<String>> {
+    pub(super) fn read(&self, name: &str) -> Result<Option<String>, StartError> {
         match fs::read_to_string(self.file(name)) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+            Err(error) => Err(self.failed(name, error)),
         }
     }
 
     /// Writes a file whole or not at all, readable by its owner only.
-    pub(super) fn write(&self, name: &str, text: &str) -> io::Result<()> {
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<(), StartError> {
+        self.write_whole(name, text).map_err(|error| self.failed(name, error))
+    }
+
+    fn failed(&self, name: &str, error: io::Error) -> StartError {
+        StartError::System(self.file(name).display().to_string(), error)
+    }
+
+    fn write_whole(&self, name: &str, text: &str) -> io::Result<()> {
         let fresh = self.file(&format!("{name}.new"));
         // What an interrupted start left behind is nobody's.
         match fs::remove_file(&fresh) {

@@ -21,13 +21,12 @@ use crate::actors::mailbox::Mailbox;
 use crate::actors::reactor::{Hooks, Parts, Reactor};
 use crate::actors::stdio::Stdio;
 use crate::actors::worker::{self, ReadyQueue};
-use crate::base::clock::Now;
 use crate::config::{Configuration, SystemSources};
 use crate::connection::caps::Caps;
 use crate::connection::conn::Surroundings;
 use crate::mcp::era::Version;
 use crate::mcp::meta::SUBSCRIPTION_ID;
-use crate::pipeline::services::{Audit, Services, Timer};
+use crate::pipeline::services::{Audit, Services};
 use crate::pipeline::tools::writer;
 use crate::proto::jsonrpc::write_result;
 
@@ -61,7 +60,7 @@ impl Server {
         drop(state);
         let mailbox = Arc::new(Mailbox::default());
         let handlers = Handlers::new(configuration.runtime.handlers, WAITING_JOBS);
-        let timer = Box::new(MailboxTimer(Arc::clone(&mailbox)));
+        let timer: Arc<Mailbox> = Arc::clone(&mailbox);
         let services = Arc::new(Services::new(snapshot, audit, Box::new(handlers), timer)?);
         let parts = parts(&configuration, &services, &mailbox, sockets, Arc::clone(&tls))?;
         let is_stdio = configuration.stdio;
@@ -266,15 +265,6 @@ fn audit(configuration: &Configuration) -> Result<Started, StartError> {
     let (log, thread) =
         AuditLog::start(settings).map_err(StartError::system(format!("the audit log {path}")))?;
     Ok((Box::new(log), Some(thread)))
-}
-
-/// The mailbox, as the keeper of time of requests.
-struct MailboxTimer(Arc<Mailbox>);
-
-impl Timer for MailboxTimer {
-    fn arm(&self, at: Now, target: std::sync::Weak<dyn crate::pipeline::services::Expire>) {
-        self.0.arm(at, target);
-    }
 }
 
 /// What of a configuration only a restart can change.

@@ -158,7 +158,7 @@ fn own_names(extra: &[String]) -> Vec<String> {
 /// soon, or if it was made for other names.
 fn make_if_needed(state: &StateDirectory, names: &[String]) -> Result<(), StartError> {
     let now = unix_seconds();
-    let facts = read(state, SERVER_FACTS)?.unwrap_or_default();
+    let facts = state.read(SERVER_FACTS)?.unwrap_or_default();
     let mut lines = facts.lines();
     let expires: u64 = lines.next().and_then(|line| line.parse().ok()).unwrap_or(0);
     let is_good = expires > now + RENEW_DAYS * DAY
@@ -172,16 +172,16 @@ fn make_if_needed(state: &StateDirectory, names: &[String]) -> Result<(), StartE
     let expires = now + SERVER_DAYS * DAY;
     let (certificate, key) = make_server(&authority, names, now, expires).map_err(failed)?;
     let chain = certificate.pem();
-    write(state, SERVER_KEY, &key.serialize_pem())?;
-    write(state, SERVER_CERTIFICATE, &chain)?;
-    write(state, SERVER_FACTS, &format!("{expires}\n{}\n", names.join("\n")))
+    state.write(SERVER_KEY, &key.serialize_pem())?;
+    state.write(SERVER_CERTIFICATE, &chain)?;
+    state.write(SERVER_FACTS, &format!("{expires}\n{}\n", names.join("\n")))
 }
 
 fn load_or_make_authority(
     state: &StateDirectory,
     now: u64,
 ) -> Result<Issuer<'static, KeyPair>, StartError> {
-    let stored = read(state, CA_KEY)?;
+    let stored = state.read(CA_KEY)?;
     let key = match &stored {
         Some(pem) => KeyPair::from_pem(pem).map_err(failed)?,
         None => KeyPair::generate().map_err(failed)?,
@@ -189,8 +189,8 @@ fn load_or_make_authority(
     let params = authority_params(now);
     if stored.is_none() || !state.file(CA_CERTIFICATE).exists() {
         let certificate: Certificate = params.self_signed(&key).map_err(failed)?;
-        write(state, CA_KEY, &key.serialize_pem())?;
-        write(state, CA_CERTIFICATE, &certificate.pem())?;
+        state.write(CA_KEY, &key.serialize_pem())?;
+        state.write(CA_CERTIFICATE, &certificate.pem())?;
     }
     Ok(Issuer::new(params, key))
 }
@@ -232,16 +232,6 @@ fn set_validity(params: &mut CertificateParams, from: u64, until: u64) {
     };
     params.not_before = date(from);
     params.not_after = date(until);
-}
-
-fn read(state: &StateDirectory, name: &str) -> Result<Option<String>, StartError> {
-    let what = state.file(name).display().to_string();
-    state.read(name).map_err(StartError::system(what))
-}
-
-fn write(state: &StateDirectory, name: &str, text: &str) -> Result<(), StartError> {
-    let what = state.file(name).display().to_string();
-    state.write(name, text).map_err(StartError::system(what))
 }
 
 fn failed(error: rcgen::Error) -> StartError {

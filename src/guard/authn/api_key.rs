@@ -156,7 +156,7 @@ pub fn stored_form(key: &str) -> Result<String, NoRandomness> {
 
 /// Reads what [`stored_form`] wrote.
 pub fn parse_stored_form(text: &str) -> Option<KeyCredential> {
-    let (salt, digest) = text.trim().strip_prefix("sha256:")?.split_once(':')?;
+    let (salt, digest) = text.strip_prefix("sha256:")?.split_once(':')?;
     let salt = unhex(salt).filter(|salt| (8..=64).contains(&salt.len()))?;
     let digest = unhex(digest)?.try_into().ok()?;
     Some(KeyCredential::Sha256 { salt, digest })

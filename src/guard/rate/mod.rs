@@ -17,6 +17,7 @@ use super::refusal::Refusal;
 use super::settings::RateLimiting;
 use crate::base::clock::Now;
 use crate::base::principal::Principal;
+use crate::base::source::source;
 use bucket::{Buckets, Rate};
 use lockout::Lockout;
 
@@ -124,15 +125,8 @@ impl RateLimiter {
         self.enabled && !self.exempt.iter().any(|network| network.contains(&address))
     }
 
-    /// A source is an IPv4 address or an IPv6 /64: whoever has one address of those has them all.
     fn source(&self, address: IpAddr) -> u64 {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => self.hash(v4.octets()),
-            IpAddr::V6(v6) => {
-                let [a, b, c, d, ..] = v6.segments();
-                self.hash([a, b, c, d])
-            }
-        }
+        self.hash(source(address))
     }
 
     fn pair(&self, source: u64, tag: KeyTag) -> u64 {
@@ -146,6 +140,13 @@ impl RateLimiter {
 
 /// The shortest wait that is told to anybody.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// A request of the process that started us, not counted: for tests of the guards behind this one.
+#[cfg(test)]
+pub(in crate::guard) fn uncounted() -> Metered {
+    let admitted = super::gate::admit_local();
+    Metered { authenticated: super::authn::authenticate_local(admitted) }
+}
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ use super::error::{SchemaError, Shown};
 use super::metaschema::Metaschemas;
 use super::node::{DynamicTargets, NodeId, ResourceId};
 use super::uri;
+use crate::base::percent;
 
 /// The longest identifier or reference apart from its fragment, in bytes: bases are copied often.
 const MAX_URI: usize = 2_048;
@@ -352,7 +353,7 @@ impl<'a> Index<'a> {
         let (address, fragment) = uri::split_fragment(text);
         let Some(current) = self.found(from).map(|found| found.resource) else { return Ok(None) };
         let Some(resource) = self.find_resource(current, address)? else { return Ok(None) };
-        let Some(fragment) = uri::percent_decode(fragment) else { return Ok(None) };
+        let Some(fragment) = percent::decode(fragment) else { return Ok(None) };
         let Some(root) = self.resource(resource).map(|resource| resource.root) else {
             return Ok(None);
         };

@@ -110,22 +110,6 @@ fn remove_dots(path: &str) -> String {
     kept.join("/")
 }
 
-/// Decodes percent-encoding; `None` when it is malformed or not UTF-8.
-pub(super) fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let high = char::from(bytes.next()?).to_digit(16)?;
-            let low = char::from(bytes.next()?).to_digit(16)?;
-            decoded.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            decoded.push(byte);
-        }
-    }
-    String::from_utf8(decoded).ok()
-}
-
 /// Decodes one token of a JSON Pointer (RFC 6901, section 4).
 pub(super) fn pointer_token(token: &str) -> String {
     token.replace("~1", "/").replace("~0", "~")
@@ -161,13 +145,5 @@ mod tests {
         assert_eq!(resolve("", "item.json"), "item.json");
         assert_eq!(resolve("http://a", "b"), "http://a/b");
         assert_eq!(resolve("urn:x:y", ""), "urn:x:y");
-    }
-
-    #[test]
-    fn malformed_percent_encoding_is_refused() {
-        assert_eq!(percent_decode("/a%25b").as_deref(), Some("/a%b"));
-        for text in ["%", "%2", "%zz", "%ff"] {
-            assert_eq!(percent_decode(text), None, "{text}");
-        }
     }
 }

@@ -20,7 +20,8 @@ use crate::proto::http1::Head;
 use crate::proto::json::JsonLimits;
 use crate::proto::jsonrpc::{self, Id, Message, Params};
 
-const VERSION_HEADER: &str = "mcp-protocol-version";
+/// The header that names the version of a request.
+pub const VERSION_HEADER: &str = "mcp-protocol-version";
 const METHOD_HEADER: &str = "mcp-method";
 const NAME_HEADER: &str = "mcp-name";
 const SESSION_HEADER: &str = "mcp-session-id";
@@ -50,15 +51,6 @@ fn single<'h>(head: &'h Head, name: &str) -> Result<Option<&'h str>, RpcError> {
     }
 }
 
-/// The era that a head speaks: any version that is not one of the handshake revisions is modern,
-/// so that its client gets a modern answer.
-fn era_of(header: Option<&str>) -> Era {
-    match header {
-        None => Era::Legacy,
-        Some(name) => Version::from_name(name).map_or(Era::Modern, Version::era),
-    }
-}
-
 /// Checks a body. `find_session` gives the caller's own live session of an id.
 pub fn check(
     metered: Metered,
@@ -68,7 +60,7 @@ pub fn check(
     find_session: impl FnOnce(&str, &Principal) -> Option<Arc<Session>>,
 ) -> Result<Incoming, Box<Refused>> {
     let header = single(head, VERSION_HEADER);
-    let era = era_of(header.clone().unwrap_or(None));
+    let era = Era::claimed(header.clone().unwrap_or(None));
     let message = jsonrpc::parse(body, limits).map_err(|malformed| {
         let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
         refused(Refusal::invalid(error), malformed.id, era, None)

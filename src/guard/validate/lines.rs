@@ -76,26 +76,10 @@ fn may_come_first(method: Option<Method>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::authn::authenticate_local;
-    use crate::guard::gate::admit_local;
-    use crate::guard::rate::RateLimiter;
-    use crate::guard::settings::RateLimiting;
-    use std::time::Duration;
+    use crate::guard::rate::uncounted;
 
     fn verdict(line: &str) -> Result<Incoming, Box<Refused>> {
-        let limiter = RateLimiter::new(&RateLimiting {
-            enabled: false,
-            max_attempts_per_second: 1.0,
-            burst: 1,
-            address_attempts_per_second: 1.0,
-            max_failures: 1,
-            block_duration: Duration::ZERO,
-            backoff_levels: vec![],
-            exempt_networks: vec![],
-        });
-        let now = crate::base::clock::Now::from_micros(0);
-        let metered = limiter.meter(authenticate_local(admit_local()), None, now).unwrap();
-        check(metered, line.as_bytes(), JsonLimits::default(), None)
+        check(uncounted(), line.as_bytes(), JsonLimits::default(), None)
     }
 
     fn code(line: &str) -> i64 {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::base::percent;
+
 /// Longest URI, in bytes.
 const LONGEST: usize = 8_192;
 
@@ -54,7 +56,7 @@ pub fn check(uri: &str) -> Result<(), UriFault> {
             return Err(UriFault::UserInfo);
         }
     }
-    let decoded = percent_decode(rest)?;
+    let decoded = percent::decode(rest).ok_or(UriFault::Encoding)?;
     if decoded.chars().any(|c| c.is_control() || c == '\\' || c == '\u{fffd}') {
         return Err(UriFault::Character);
     }
@@ -75,25 +77,6 @@ fn is_uri_byte(byte: u8) -> bool {
 fn is_scheme(scheme: &str) -> bool {
     scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
-}
-
-/// Decodes once.
-fn percent_decode(text: &str) -> Result<String, UriFault> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        if *first == b'%' {
-            let (digits, after) = tail.split_at_checked(2).ok_or(UriFault::Encoding)?;
-            let pair = std::str::from_utf8(digits).map_err(|_| UriFault::Encoding)?;
-            let decoded = crate::base::ids::unhex(pair).ok_or(UriFault::Encoding)?;
-            bytes.extend_from_slice(&decoded);
-            rest = after;
-        } else {
-            bytes.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| UriFault::Encoding)
 }
 
 /// True if the text still holds `%` and two hexadecimal digits.

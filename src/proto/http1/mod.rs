@@ -16,6 +16,7 @@ mod tests;
 
 pub use error::HttpError;
 pub use head::{HEADERS_MAX, Head};
+pub use request_line::is_token;
 
 use crate::proto::buffer::Buffer;
 use body::BodyDecoder;

@@ -45,7 +45,7 @@ impl RequestLine {
 }
 
 /// Whether `bytes` is a token (RFC 9110, section 5.6.2).
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is_token_byte(*byte))
 }
 

@@ -6,6 +6,8 @@ use std::iter;
 
 use serde_json::Value;
 
+use crate::base::clock::Utc;
+
 /// Kernel strings and log lines as text: bytes that are not UTF-8 are replaced, control and
 /// invisible characters are written as escapes.
 ///
@@ -72,35 +74,9 @@ pub(super) fn duration(seconds: u64) -> String {
 
 /// Seconds since 1970 as an RFC 3339 time in UTC; `None` after the year 9999.
 pub(super) fn timestamp(unix_seconds: u64) -> Option<String> {
-    const DAYS_IN_400_YEARS: u64 = 146_097;
-    let mut day = unix_seconds / 86_400;
-    let mut year = 1970 + day / DAYS_IN_400_YEARS * 400;
-    day %= DAYS_IN_400_YEARS;
-    let leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    loop {
-        let length = 365 + u64::from(leap(year));
-        if day < length {
-            break;
-        }
-        day -= length;
-        year += 1;
-    }
-    let february = 28 + u64::from(leap(year));
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30] {
-        if day < length {
-            break;
-        }
-        day -= length;
-        month += 1;
-    }
-    let (hour, minute) = (unix_seconds / 3_600 % 24, unix_seconds / 60 % 60);
-    (year <= 9999).then(|| {
-        let (day, second) = (day + 1, unix_seconds % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-    })
+    let utc = Utc::from_unix(unix_seconds);
+    (utc.year <= 9999)
+        .then(|| format!("{}T{:02}:{:02}:{:02}Z", utc.date(), utc.hour, utc.minute, utc.second))
 }
 
 /// A property of a structured result as plain text; `-` when it is absent.

@@ -1,0 +1,31 @@
+//! Percent-encoding (RFC 3986, section 2.1), decoded once and strictly.
+
+/// Decodes percent-encoding; `None` where a `%` is not followed by two hexadecimal digits, or the
+/// bytes are no UTF-8.
+pub fn decode(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let high = char::from(bytes.next()?).to_digit(16)?;
+            let low = char::from(bytes.next()?).to_digit(16)?;
+            decoded.push(u8::try_from(high * 16 + low).ok()?);
+        } else {
+            decoded.push(byte);
+        }
+    }
+    String::from_utf8(decoded).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn malformed_percent_encoding_is_refused() {
+        assert_eq!(decode("/a%25b").as_deref(), Some("/a%b"));
+        for text in ["%", "%2", "%zz", "%ff"] {
+            assert_eq!(decode(text), None, "{text}");
+        }
+    }
+}
