@@ -1,14 +1,14 @@
 //! The audit thread: it owns the audit file (`audit_file.rs`). Records come to it through a bounded
 //! queue, gather for a moment, and are numbered and written as JSON lines. Nobody waits for the
-//! disk: while it takes nothing, `is_able` says so.
+//! disk: while it takes nothing, or too much waits for it, `is_able` says so.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, Builder, JoinHandle};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use parking_lot::Mutex;
 
 use super::audit_file::AuditFile;
@@ -17,7 +17,10 @@ use crate::pipeline::record::Record;
 use crate::pipeline::services::Audit;
 
 /// Records that may wait for the disk.
-const QUEUE: usize = 16_384;
+const MOST_WAITING: usize = 16_384;
+/// Requests are let in while fewer records than these wait: the other half is for the requests that
+/// are on their way by then.
+const ADMIT_BELOW: usize = MOST_WAITING / 2;
 /// How long records gather before they are written: a busy server wakes the thread once for many.
 const GATHER: Duration = Duration::from_millis(1);
 /// How long the thread rests before it tries the disk again.
@@ -28,7 +31,33 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct AuditLog {
     queue: Mutex<Option<Queue>>,
     events: Events,
-    is_able: Arc<AtomicBool>,
+    backlog: Arc<Backlog>,
+}
+
+/// What waits, and whether the disk takes it. The bound of the queue is kept here: a queue that is
+/// bounded by itself takes the memory of a full one from the start.
+#[derive(Debug, Default)]
+struct Backlog {
+    waiting: AtomicUsize,
+    has_failed: AtomicBool,
+}
+
+impl Backlog {
+    /// Takes a place in the queue, if one is free.
+    fn enter(&self) -> bool {
+        let free = |waiting| (waiting < MOST_WAITING).then_some(waiting + 1);
+        self.waiting.fetch_update(Ordering::AcqRel, Ordering::Relaxed, free).is_ok()
+    }
+
+    /// Gives the place of a record back that was written, or that never came into the queue.
+    fn leave(&self) {
+        self.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn is_able(&self) -> bool {
+        !self.has_failed.load(Ordering::Acquire)
+            && self.waiting.load(Ordering::Acquire) < ADMIT_BELOW
+    }
 }
 
 /// The ways to the thread.
@@ -68,27 +97,28 @@ impl Events {
 impl AuditLog {
     /// Nothing is recorded.
     pub fn off() -> Self {
-        Self {
-            queue: Mutex::new(None),
-            events: Events(Vec::new()),
-            is_able: Arc::new(AtomicBool::new(true)),
-        }
+        let backlog = Arc::default();
+        Self { queue: Mutex::new(None), events: Events(Vec::new()), backlog }
     }
 
     /// Opens the file and starts the thread. The thread ends when this is dropped, after it has
     /// written all that waits.
     pub fn start(settings: &AuditSettings) -> io::Result<(Self, JoinHandle<()>)> {
-        let (records, receiver) = bounded(QUEUE);
+        let (records, receiver) = unbounded();
         let (is_open, ending) = bounded(0);
-        let is_able = Arc::new(AtomicBool::new(true));
+        let backlog = Arc::<Backlog>::default();
         let events = Events(settings.events.clone());
-        let mut file = AuditFile::open(settings)?;
-        let (their_events, their_ability) = (events.clone(), Arc::clone(&is_able));
-        let thread = Builder::new()
-            .name("audit".into())
-            .spawn(move || run(&receiver, &ending, &mut file, &their_events, &their_ability))?;
+        let file = AuditFile::open(settings)?;
+        let mut writer = Writer {
+            receiver,
+            ending,
+            file,
+            events: events.clone(),
+            backlog: Arc::clone(&backlog),
+        };
+        let thread = Builder::new().name("audit".into()).spawn(move || writer.run())?;
         let queue = Mutex::new(Some(Queue { records, _is_open: is_open }));
-        Ok((Self { queue, events, is_able }, thread))
+        Ok((Self { queue, events, backlog }, thread))
     }
 }
 
@@ -99,15 +129,18 @@ impl Audit for AuditLog {
         }
         let records = self.queue.lock().as_ref().map(|queue| queue.records.clone());
         let Some(records) = records else { return true };
-        let taken = records.try_send(record).is_ok();
-        if !taken {
-            self.is_able.store(false, Ordering::Release);
+        if !self.backlog.enter() {
+            return false;
         }
-        taken
+        let is_taken = records.try_send(record).is_ok();
+        if !is_taken {
+            self.backlog.leave();
+        }
+        is_taken
     }
 
     fn is_able(&self) -> bool {
-        self.is_able.load(Ordering::Acquire)
+        self.backlog.is_able()
     }
 
     fn close(&self) {
@@ -115,69 +148,53 @@ impl Audit for AuditLog {
     }
 }
 
-fn run(
-    receiver: &Receiver<Record>,
-    ending: &Receiver<()>,
-    file: &mut AuditFile,
-    events: &Events,
-    is_able: &AtomicBool,
-) {
-    loop {
-        let first = match next_record(receiver, is_able) {
-            Ok(first) => first,
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return,
-        };
-        if first.is_some() {
+/// What the thread has.
+struct Writer {
+    receiver: Receiver<Record>,
+    ending: Receiver<()>,
+    file: AuditFile,
+    events: Events,
+    backlog: Arc<Backlog>,
+}
+
+impl Writer {
+    /// Writes what comes, until nothing more can come.
+    fn run(&mut self) {
+        while let Ok(first) = self.receiver.recv() {
             thread::sleep(GATHER);
-        }
-        let mut next = first;
-        while let Some(record) = next.take() {
-            let name = events.name_of(&record).unwrap_or(record.event);
-            while let Err(error) = file.write(name, &record) {
-                if !wait_for_disk(ending, is_able, &error) {
-                    return log_loss(receiver);
+            let mut next = Some(first);
+            while let Some(record) = next.take() {
+                let name = self.events.name_of(&record).unwrap_or(record.event);
+                if !self.until_done(|file| file.write(name, &record)) {
+                    return log_loss(&self.receiver);
                 }
+                self.backlog.leave();
+                next = self.receiver.try_recv().ok();
             }
-            allow_again(receiver, is_able);
-            next = receiver.try_recv().ok();
-        }
-        while let Err(error) = file.flush() {
-            if !wait_for_disk(ending, is_able, &error) {
-                return log_loss(receiver);
+            if !self.until_done(AuditFile::flush) {
+                return log_loss(&self.receiver);
             }
         }
-        allow_again(receiver, is_able);
     }
-}
 
-/// The next record. While requests are refused none may come, so that it is looked again soon
-/// whether they still must be.
-fn next_record(
-    receiver: &Receiver<Record>,
-    is_able: &AtomicBool,
-) -> Result<Option<Record>, RecvTimeoutError> {
-    if is_able.load(Ordering::Acquire) {
-        receiver.recv().map(Some).map_err(|_| RecvTimeoutError::Disconnected)
-    } else {
-        receiver.recv_timeout(RETRY).map(Some)
+    /// Tries until the disk takes it; false if the server has gone meanwhile.
+    fn until_done(&mut self, mut work: impl FnMut(&mut AuditFile) -> io::Result<()>) -> bool {
+        while let Err(error) = work(&mut self.file) {
+            if !self.backlog.has_failed.swap(true, Ordering::AcqRel) {
+                log::error!(
+                    "the audit log cannot be written: {error}; requests are refused until it can"
+                );
+            }
+            // Records are not taken meanwhile: only the end of the server is looked for here.
+            if self.ending.recv_timeout(RETRY) != Err(RecvTimeoutError::Timeout) {
+                return false;
+            }
+        }
+        if self.backlog.has_failed.swap(false, Ordering::AcqRel) {
+            log::info!("the audit log is written again");
+        }
+        true
     }
-}
-
-/// Lets requests in again once the disk takes records and half of the queue is free.
-fn allow_again(receiver: &Receiver<Record>, is_able: &AtomicBool) {
-    if !is_able.load(Ordering::Relaxed) && receiver.len() < QUEUE / 2 {
-        is_able.store(true, Ordering::Release);
-    }
-}
-
-/// Says that nothing can be recorded and rests; false if the server has gone meanwhile.
-fn wait_for_disk(ending: &Receiver<()>, is_able: &AtomicBool, error: &io::Error) -> bool {
-    if is_able.swap(false, Ordering::AcqRel) {
-        log::error!("the audit log cannot be written: {error}; requests are refused until it can");
-    }
-    // The queue is full or fills up: only its end is looked for here.
-    matches!(ending.recv_timeout(RETRY), Err(RecvTimeoutError::Timeout))
 }
 
 /// The server went down before the disk could be written again.
@@ -208,6 +225,25 @@ mod tests {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(line["number"], index + 1);
         }
+    }
+
+    #[test]
+    fn requests_are_let_in_while_half_of_the_queue_is_free() {
+        let backlog = Backlog::default();
+        for _ in 0..ADMIT_BELOW {
+            assert!(backlog.is_able());
+            assert!(backlog.enter());
+        }
+        assert!(!backlog.is_able());
+        for _ in ADMIT_BELOW..MOST_WAITING {
+            assert!(backlog.enter(), "those on their way still find a place");
+        }
+        assert!(!backlog.enter());
+        for _ in ADMIT_BELOW..=MOST_WAITING {
+            assert!(!backlog.is_able());
+            backlog.leave();
+        }
+        assert!(backlog.is_able());
     }
 
     #[test]

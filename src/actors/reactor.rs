@@ -54,7 +54,9 @@ const MOST_DEADLINES: usize = 8_192;
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 /// Closed connections that may lie in the table, unless more than these are open.
 const CLOSED_KEPT: usize = 1_000;
-/// How often sessions are looked through for those that are over.
+/// So many are not worth waking up for.
+const CLOSED_FEW: usize = 16;
+/// How often sessions and connections are looked through for those that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// What the reactor asks of the server it runs in.
@@ -378,8 +380,9 @@ impl<H: Hooks> Reactor<H> {
     /// How long nothing needs to be done; `None` for ever.
     fn next_timeout(&self, now: Now) -> Option<Duration> {
         let deadline = self.deadlines.peek().map(|Reverse(Deadline(at, _))| *at);
-        // With no session there is nothing to sweep, and nobody to wake up for.
-        let is_kept_awake = !self.parts.around.services.sessions.is_empty();
+        // With no session and no closed connection nobody needs to wake up for a sweep.
+        let is_kept_awake =
+            self.closed() > CLOSED_FEW || !self.parts.around.services.sessions.is_empty();
         let sweep = Some(self.sweep_at).filter(|_| is_kept_awake);
         // The last connection may end on another thread, which does not tell.
         let drain = self.drain_until.map(|until| until.min(now.plus(DRAIN_CHECK)));

@@ -10,8 +10,8 @@ use rcgen::{
     Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -69,7 +69,13 @@ pub(super) fn server_config(
     })?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.ignore_client_order = true;
+    // The client keeps its session, sealed in a ticket: a table of sessions here would hold memory
+    // of connections that are gone. The keys of tickets change by themselves, and a reload brings
+    // new ones, so that no session outlives what it was admitted by.
     config.send_tls13_tickets = 1;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = ring::Ticketer::new()
+        .map_err(|error| StartError::Tls(format!("no keys for session tickets: {error}")))?;
     Ok(config)
 }
 
