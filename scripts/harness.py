@@ -180,12 +180,13 @@ class Process:
         return self.child.returncode
 
 
+ECHO = (ROOT / "target/release/examples/echo_server",)
+
+
 class Echo(Process):
-    """The example server with a configuration of its own."""
+    """The example server, or another `program`, with a configuration of its own."""
 
-    PROGRAM = ROOT / "target/release/examples/echo_server"
-
-    def __init__(self, folder, name="echo", tls=True, guards=True, extra="", **options):
+    def __init__(self, folder, name="echo", tls=True, guards=True, extra="", program=ECHO, **options):
         port = free_port()
         self.state = Path(folder) / "state"
         configuration = Path(folder) / f"{name}.toml"
@@ -197,7 +198,7 @@ class Echo(Process):
             text += f'[audit.backend_config]\nlog_path = "{folder}/{name}.audit"\n'
         configuration.write_text(text)
         self.tls = tls
-        super().__init__([self.PROGRAM, configuration], port, log=log, **options)
+        super().__init__([*program, configuration], port, log=log, **options)
         self.context = None
 
     def open(self):
