@@ -18,8 +18,8 @@ use crate::pipeline::services::Audit;
 
 /// Records that may wait for the disk.
 const MOST_WAITING: usize = 16_384;
-/// Requests are let in while fewer records than these wait: the other half is for the requests that
-/// are on their way by then.
+/// Requests are let in while fewer records than these wait: the other half is for those that are
+/// on their way by then, and for the refusals.
 const ADMIT_BELOW: usize = MOST_WAITING / 2;
 /// How long records gather before they are written: a busy server wakes the thread once for many.
 const GATHER: Duration = Duration::from_millis(1);

@@ -54,8 +54,6 @@ const MOST_DEADLINES: usize = 8_192;
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 /// Closed connections that may lie in the table, unless more than these are open.
 const CLOSED_KEPT: usize = 1_000;
-/// So many are not worth waking up for.
-const CLOSED_FEW: usize = 16;
 /// How often sessions and connections are looked through for those that are over.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
@@ -381,8 +379,7 @@ impl<H: Hooks> Reactor<H> {
     fn next_timeout(&self, now: Now) -> Option<Duration> {
         let deadline = self.deadlines.peek().map(|Reverse(Deadline(at, _))| *at);
         // With no session and no closed connection nobody needs to wake up for a sweep.
-        let is_kept_awake =
-            self.closed() > CLOSED_FEW || !self.parts.around.services.sessions.is_empty();
+        let is_kept_awake = self.closed() > 0 || !self.parts.around.services.sessions.is_empty();
         let sweep = Some(self.sweep_at).filter(|_| is_kept_awake);
         // The last connection may end on another thread, which does not tell.
         let drain = self.drain_until.map(|until| until.min(now.plus(DRAIN_CHECK)));

@@ -70,8 +70,8 @@ pub(super) fn server_config(
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config.ignore_client_order = true;
     // The client keeps its session, sealed in a ticket: a table of sessions here would hold memory
-    // of connections that are gone. The keys of tickets change by themselves, and a reload brings
-    // new ones, so that no session outlives what it was admitted by.
+    // of connections that are gone. The keys of tickets change by themselves and with every reload:
+    // no client resumes what a former configuration admitted.
     config.send_tls13_tickets = 1;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = ring::Ticketer::new()
