@@ -32,6 +32,7 @@ use erlmcp::pipeline::answer::Answer;
 use erlmcp::pipeline::record::Record;
 use erlmcp::pipeline::services::{Audit, Expire, Job, Jobs, Services, Timer};
 use erlmcp::pipeline::snapshot::{CallLimits, HttpFace, Identity, Snapshot};
+use erlmcp::pipeline::tasks::TaskLimits;
 use erlmcp::pipeline::{render, road};
 use erlmcp::proto::buffer::Buffer;
 use erlmcp::proto::http1::{Decoded, Head, HttpLimits, RequestDecoder};
@@ -181,8 +182,16 @@ fn snapshot(text: &str) -> Snapshot {
         calls: CallLimits {
             calls: 1,
             calls_per_principal: 1,
+            input_timeout: Duration::from_secs(60),
             timeout: Duration::MAX,
             subscriptions: 1,
+        },
+        tasks: TaskLimits {
+            tasks: 100,
+            tasks_per_principal: 100,
+            result_bytes: 1 << 20,
+            ttl: Duration::from_secs(60),
+            poll: Duration::from_secs(1),
         },
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use super::provider::{PromptHandler, ResourceProvider, ToolHandler};
 use crate::guard::schema::{Schema, SchemaError, SchemaLimits};
-use crate::mcp::definitions::{Prompt, PromptArgument, Tool};
+use crate::mcp::definitions::{Prompt, PromptArgument, TaskSupport, Tool};
+use crate::mcp::era::PerVersion;
 use crate::mcp::methods::Permission;
 use crate::mcp::mirror::{BadAnnotation, MirroredParameter, mirrored_parameters};
 
@@ -15,8 +16,8 @@ use crate::mcp::mirror::{BadAnnotation, MirroredParameter, mirrored_parameters};
 pub struct OfferedTool {
     /// Its name.
     pub name: String,
-    /// Its definition, as `tools/list` shows it.
-    pub json: Vec<u8>,
+    /// Its definition, as `tools/list` shows it to each revision.
+    pub json: PerVersion<Vec<u8>>,
     /// What it needs of the caller.
     pub permission: Permission,
     /// The schema of its arguments, unless checking is off.
@@ -29,14 +30,16 @@ pub struct OfferedTool {
     pub handler: Arc<dyn ToolHandler>,
     /// True if it never blocks and may run where it was asked for.
     pub is_quick: bool,
+    /// Whether calls of it may become tasks.
+    pub tasks: TaskSupport,
 }
 
 /// A prompt that can be had.
 pub struct OfferedPrompt {
     /// Its name.
     pub name: String,
-    /// Its definition, as `prompts/list` shows it.
-    pub json: Vec<u8>,
+    /// Its definition, as `prompts/list` shows it to each revision.
+    pub json: PerVersion<Vec<u8>>,
     /// Its arguments.
     pub arguments: Vec<PromptArgument>,
     /// Who fills it.
@@ -56,6 +59,8 @@ pub enum OfferError {
     Schema(String, SchemaError),
     /// An `x-mcp-header` annotation of this tool is not valid.
     Annotation(String, BadAnnotation),
+    /// A quick tool cannot become a task.
+    QuickTask(String),
 }
 
 impl fmt::Display for OfferError {
@@ -70,6 +75,7 @@ impl fmt::Display for OfferError {
             }
             Self::Schema(name, error) => write!(f, "{name}: {error}"),
             Self::Annotation(name, error) => write!(f, "{name}: {}", error.0),
+            Self::QuickTask(name) => write!(f, "{name}: a quick tool cannot become a task"),
         }
     }
 }
@@ -109,6 +115,9 @@ impl Catalog {
         if definition.input_schema.get("type").and_then(|t| t.as_str()) != Some("object") {
             return Err(OfferError::NoObject(name));
         }
+        if is_quick && definition.tasks != TaskSupport::Forbidden {
+            return Err(OfferError::QuickTask(name));
+        }
         let compile = |schema: &serde_json::Value| {
             Schema::compile(schema, &SchemaLimits::default())
                 .map_err(|error| OfferError::Schema(name.clone(), error))
@@ -120,13 +129,14 @@ impl Catalog {
             .map_err(|error| OfferError::Annotation(name.clone(), error))?;
         self.tools_by_name.insert(name.clone(), self.tools.len());
         self.tools.push(OfferedTool {
-            json: definition.to_json(),
+            json: PerVersion::new(|version| definition.to_json(version)),
             permission: definition.permission,
             input,
             output: output.filter(|_| checking.output),
             mirrored,
             handler,
             is_quick,
+            tasks: definition.tasks,
             name,
         });
         Ok(())
@@ -142,7 +152,7 @@ impl Catalog {
         check_name(&name, self.prompts_by_name.contains_key(&name))?;
         self.prompts_by_name.insert(name.clone(), self.prompts.len());
         self.prompts.push(OfferedPrompt {
-            json: definition.to_json(),
+            json: PerVersion::new(|version| definition.to_json(version)),
             arguments: definition.arguments.clone(),
             handler,
             name,
@@ -163,6 +173,11 @@ impl Catalog {
     /// The tool of this name.
     pub fn tool(&self, name: &str) -> Option<&OfferedTool> {
         self.tools.get(*self.tools_by_name.get(name)?)
+    }
+
+    /// True if calls of one of the tools may become tasks.
+    pub fn has_tasks(&self) -> bool {
+        self.tools.iter().any(|tool| tool.tasks != TaskSupport::Forbidden)
     }
 
     /// All prompts, in the order they were offered.
@@ -187,18 +202,12 @@ impl Catalog {
 
     /// True if both catalogues show the same tools.
     pub fn has_same_tools(&self, other: &Self) -> bool {
-        let all = |catalog: &'_ Self| -> Vec<Vec<u8>> {
-            catalog.tools.iter().map(|tool| tool.json.clone()).collect()
-        };
-        all(self) == all(other)
+        self.tools.iter().map(|tool| &tool.json).eq(other.tools.iter().map(|tool| &tool.json))
     }
 
     /// True if both catalogues show the same prompts.
     pub fn has_same_prompts(&self, other: &Self) -> bool {
-        let all = |catalog: &'_ Self| -> Vec<Vec<u8>> {
-            catalog.prompts.iter().map(|prompt| prompt.json.clone()).collect()
-        };
-        all(self) == all(other)
+        self.prompts.iter().map(|prompt| &prompt.json).eq(other.prompts.iter().map(|p| &p.json))
     }
 }
 

@@ -1,16 +1,21 @@
 //! What a handler can say and learn while it works: progress, log messages, whether it is still
-//! wanted. It cannot answer; its return value is the answer.
+//! wanted. It cannot answer; its return value is the answer. How it asks its client is in
+//! `asking.rs`.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
+use super::asking::Round;
+use super::task::TaskPhase;
 use crate::base::cancel::Cancellation;
 use crate::base::principal::Principal;
+use crate::mcp::capability::ClientCapabilities;
 use crate::mcp::era::Version;
-use crate::mcp::meta::LogLevel;
+use crate::mcp::meta::{LogLevel, RELATED_TASK};
 use crate::mcp::outlet::{Outlet, Weight};
+use crate::mcp::subscriptions::Change;
 use crate::proto::jsonrpc::{Id, write_notification};
 use crate::proto::object::Object;
 
@@ -23,6 +28,10 @@ pub struct Context {
     outlet: Option<Arc<Outlet>>,
     progress_token: Option<Id>,
     log_level: Option<LogLevel>,
+    announcer: Option<Arc<dyn Announce>>,
+    pub(super) capabilities: ClientCapabilities,
+    pub(super) round: Option<Mutex<Round>>,
+    pub(super) task: TaskPhase,
     last_progress: Mutex<f64>,
 }
 
@@ -33,6 +42,12 @@ pub struct Wishes {
     pub progress_token: Option<Id>,
     /// Log messages of this level and above.
     pub log_level: Option<LogLevel>,
+}
+
+/// Tells everybody who wants to know that something has changed.
+pub trait Announce: std::fmt::Debug + Send + Sync {
+    /// Tells it.
+    fn announce(&self, change: &Change);
 }
 
 impl Context {
@@ -51,8 +66,42 @@ impl Context {
             outlet,
             progress_token: wishes.progress_token,
             log_level: wishes.log_level,
+            announcer: None,
+            capabilities: ClientCapabilities::default(),
+            round: None,
+            task: TaskPhase::Never,
             last_progress: Mutex::new(f64::NEG_INFINITY),
         }
+    }
+
+    /// The same call, which may rest while its client answers.
+    #[must_use]
+    pub fn asking(mut self, capabilities: ClientCapabilities, round: Round) -> Self {
+        self.capabilities = capabilities;
+        self.last_progress = Mutex::new(round.last_progress.unwrap_or(f64::NEG_INFINITY));
+        self.round = Some(Mutex::new(round));
+        self
+    }
+
+    /// The same call, where it stands on its way to become a task.
+    #[must_use]
+    pub fn in_phase(mut self, task: TaskPhase) -> Self {
+        self.task = task;
+        self
+    }
+
+    /// The same call, whose changes are told through `announcer`.
+    #[must_use]
+    pub fn announcing(mut self, announcer: Arc<dyn Announce>) -> Self {
+        self.announcer = Some(announcer);
+        self
+    }
+
+    /// What this run leaves to the next one.
+    pub fn into_round(self) -> Round {
+        let last_progress = Some(self.last_progress.into_inner());
+        let round = self.round.map(Mutex::into_inner).unwrap_or_default();
+        Round { last_progress, ..round }
     }
 
     /// Who calls.
@@ -64,7 +113,6 @@ impl Context {
     ///
     /// Progress must grow: a report that does not is not sent (MCP, progress).
     pub fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
-        let (Some(outlet), Some(token)) = (&self.outlet, &self.progress_token) else { return };
         {
             let mut last = self.last_progress.lock();
             if self.is_cancelled() || !progress.is_finite() || progress <= *last {
@@ -72,6 +120,10 @@ impl Context {
             }
             *last = progress;
         }
+        if let (TaskPhase::Running(task), Some(message)) = (&self.task, message) {
+            task.set_message(message);
+        }
+        let (Some(outlet), Some(token)) = (&self.outlet, &self.progress_token) else { return };
         let mut params = Vec::new();
         let mut object = Object::open(&mut params);
         token.write(object.member("progressToken"));
@@ -82,6 +134,7 @@ impl Context {
         if self.version.has_progress_messages() {
             object.optional_text("message", message);
         }
+        self.relate(&mut object);
         object.close();
         self.notify(outlet, "notifications/progress", &params);
     }
@@ -95,8 +148,39 @@ impl Context {
         let mut params = Vec::new();
         let mut object = Object::open(&mut params);
         object.text("level", level.name()).optional_text("logger", logger).value("data", data);
+        self.relate(&mut object);
         object.close();
         self.notify(outlet, "notifications/message", &params);
+    }
+
+    /// The `_meta` that names the task which a message is about (2025-11-25, tasks).
+    pub fn related(&self) -> Map<String, Value> {
+        let mut meta = Map::new();
+        if let TaskPhase::Running(task) = &self.task {
+            meta.insert(RELATED_TASK.into(), json!({ "taskId": task.id() }));
+        }
+        meta
+    }
+
+    fn relate(&self, params: &mut Object<'_>) {
+        if matches!(self.task, TaskPhase::Running(_)) {
+            params.members("_meta", &self.related());
+        }
+    }
+
+    /// Tells all clients that want to know, and may, that something has changed.
+    pub fn announce(&self, change: &Change) {
+        if let Some(announcer) = &self.announcer {
+            announcer.announce(change);
+        }
+    }
+
+    /// Lets go of the client's connection while the call goes on, if the client can come back for
+    /// the rest (2025-11-25, Streamable HTTP, polling). Any other call goes on as before.
+    pub fn let_client_poll(&self) {
+        if let Some(outlet) = self.outlet.as_ref().filter(|_| self.version.has_priming_events()) {
+            outlet.let_go();
+        }
     }
 
     fn notify(&self, outlet: &Outlet, method: &str, params: &[u8]) {

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::context::Context;
+use crate::mcp::capability::ClientCapability;
 use crate::mcp::content::{PromptMessage, ResourceContents};
 use crate::mcp::definitions::Resource;
 use crate::mcp::result::ToolResult;
@@ -11,25 +12,41 @@ use crate::mcp::result::ToolResult;
 /// Arguments of a call, already checked against the tool's schema.
 pub type Arguments = Map<String, Value>;
 
-/// Something went wrong that the model cannot mend: the client gets a protocol error.
+/// The handler has no result to give: something went wrong that the model cannot mend, and the
+/// client gets a protocol error; or the call must wait for its client.
 ///
-/// What the model can mend is a [`ToolResult::error`].
+/// What the model can mend is a [`ToolResult::error`]. A failure that comes out of the
+/// [`Context`](super::context::Context) is to be handed on with `?`: it may say that the call
+/// rests until the client has answered, and then the handler is run again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// One sentence for the client; no path, no secret.
-    pub public: String,
+pub struct Failure(pub(crate) Reason);
+
+/// Why there is no result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// One sentence for the client.
+    Public(String),
+    /// The client does not do what the call needs.
+    Incapable(ClientCapability),
+    /// The client was asked; the handler runs again when it has answered.
+    Asked,
+    /// The handler runs again as a task.
+    BecomesTask,
 }
 
 impl Failure {
-    /// A failure with this sentence.
+    /// A failure with one sentence for the client; no path, no secret.
     pub fn new(public: impl Into<String>) -> Self {
-        Self { public: public.into() }
+        Self(Reason::Public(public.into()))
     }
 }
 
 /// Carries out the calls of one tool.
 pub trait ToolHandler: Send + Sync {
     /// Carries out one call; the context says whether its answer is still wanted.
+    ///
+    /// A handler that asks the client is run from its start again when the answers are there: see
+    /// [`Context::ask`](super::context::Context::ask).
     fn call(&self, context: &Context, arguments: Arguments) -> Result<ToolResult, Failure>;
 }
 
@@ -47,8 +64,14 @@ where
 pub enum ReadError {
     /// There is none of this URI.
     NotFound,
-    /// There is one, and it could not be read; one sentence for the client.
-    Failed(String),
+    /// There is one, and it could not be read.
+    Failed(Failure),
+}
+
+impl From<Failure> for ReadError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
 }
 
 /// A set of resources. All of it may block.
@@ -84,6 +107,12 @@ pub struct FilledPrompt {
 
 /// Fills one prompt.
 pub trait PromptHandler: Send + Sync {
+    /// True if filling never blocks, never asks the client and is done within microseconds: then it
+    /// is done where the request was read.
+    fn is_quick(&self) -> bool {
+        false
+    }
+
     /// Fills it; all required arguments are there.
     fn fill(&self, context: &Context, arguments: Arguments) -> Result<FilledPrompt, Failure>;
 

@@ -9,13 +9,15 @@ use super::reader::Reader;
 use super::value::Value;
 use crate::connection::settings::Limits;
 use crate::guard::settings::{RateLimiting, Validation};
-use crate::mcp::settings::{CallSettings, SessionSettings};
+use crate::mcp::settings::{CallSettings, SessionSettings, TaskSettings};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
 /// Reads `[limits]`. A bound per user or address is never above that for all of them.
-pub(super) fn limits(reader: &mut Reader<'_>) -> (Limits, SessionSettings, CallSettings) {
+pub(super) fn limits(
+    reader: &mut Reader<'_>,
+) -> (Limits, SessionSettings, CallSettings, TaskSettings) {
     let max_connections = reader.integer_in("max_connections", 1..=1_000_000, 10_000);
     let max_sessions = reader.integer_in("max_sessions", 1..=1_000_000, 10_000);
     let max_calls = reader.integer_in("calls", 1..=100_000, 1024);
@@ -59,8 +61,17 @@ pub(super) fn limits(reader: &mut Reader<'_>) -> (Limits, SessionSettings, CallS
         max_calls,
         max_calls_per_user: share(reader, "calls_per_user", max_calls, 64),
         timeout: reader.seconds("call_timeout_seconds", 1..=86_400, 300),
+        input_timeout: reader.seconds("input_timeout_seconds", 1..=86_400, 600),
     };
-    (connections, sessions, calls)
+    let max_tasks = reader.integer_in("max_tasks", 1..=100_000, 1000);
+    let tasks = TaskSettings {
+        max_tasks,
+        max_tasks_per_user: share(reader, "max_tasks_per_user", max_tasks, 100),
+        result_bytes: reader.integer_in("task_result_bytes", KIB..=4096 * MIB, 64 * MIB),
+        ttl: reader.seconds("task_seconds", 1..=604_800, 3600),
+        poll: reader.milliseconds("task_poll_ms", 100..=600_000, 1000),
+    };
+    (connections, sessions, calls, tasks)
 }
 
 fn share(reader: &mut Reader<'_>, key: &'static str, whole: usize, default: usize) -> usize {

@@ -37,7 +37,7 @@ use crate::connection::settings::{HttpListener, Limits};
 use crate::guard::settings::{
     Authentication, Authorization, RateLimiting, SecurityHeaders, Validation,
 };
-use crate::mcp::settings::{CallSettings, ServerSettings, SessionSettings};
+use crate::mcp::settings::{CallSettings, ServerSettings, SessionSettings, TaskSettings};
 
 pub use self::diagnostics::{Problem, Problems};
 pub use self::sources::{
@@ -73,6 +73,8 @@ pub struct Configuration {
     pub sessions: SessionSettings,
     /// `[limits]` of calls.
     pub calls: CallSettings,
+    /// `[limits]` of tasks.
+    pub tasks: TaskSettings,
     /// `[log]`.
     pub log: LogSettings,
     /// `[host]`.
@@ -227,7 +229,7 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
     let authentication = root.table("authentication", |reader| {
         identity::authentication(reader, &authorization, network, keys_may_follow)
     });
-    let (limits, sessions, calls) = root.table("limits", limits::limits);
+    let (limits, sessions, calls, tasks) = root.table("limits", limits::limits);
     root.refuse_unavailable("secrets");
     root.table("observability", |reader| {
         reader.refuse_unavailable("alerts");
@@ -248,6 +250,7 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
         limits,
         sessions,
         calls,
+        tasks,
         log: root.table("log", server::log),
         host: root.table("host", server::host),
         tools: tools::read(root),

@@ -43,8 +43,14 @@ impl Conn {
             self.reply(step, face, &reply, answering.keep_alive)?;
             return Ok(Turn::Again);
         }
-        self.send_events(step, face, &mut answering, &taken, is_over)?;
-        if is_over {
+        // A client that cannot come back for the rest of its stream is never let go.
+        let is_left = taken.let_go && !is_over && answering.streamed.can_be_resumed();
+        if is_left {
+            // What was sent so far ends as any stream of events does.
+            answering.streamed.accepts.json = false;
+        }
+        self.send_events(step, face, &mut answering, &taken, is_over || is_left)?;
+        if is_over || is_left {
             self.after_response(step)?;
             return Ok(Turn::Again);
         }

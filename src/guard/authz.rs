@@ -119,6 +119,7 @@ impl Policy {
             (_, Target::Absent) => {
                 return Err(Refusal::NotFound(absence(&call)));
             }
+            (_, Target::NoMethod) => return Err(Refusal::NotFound(RpcError::unknown_method())),
             (Needs::Nothing, _) => return Ok(Grant { call }),
             (Needs::Permission(permission), _) => permission,
             (Needs::ToolPermission, Target::Needs(permission)) => permission,
@@ -139,6 +140,8 @@ pub enum Target {
     Nothing,
     /// There is none of that name.
     Absent,
+    /// Nothing here has the method.
+    NoMethod,
     /// It needs this permission.
     Needs(Permission),
 }
@@ -152,6 +155,7 @@ fn absence(call: &Call) -> RpcError {
         Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
             RpcError::unknown_resource(name, call.version())
         }
+        method if method.is_about_tasks() => RpcError::unknown_task(),
         _ => RpcError::invalid_params("This is not available"),
     }
 }

@@ -119,7 +119,7 @@ impl Content {
                 o.text("text", &format!("[audio, {mime_type}: not part of this protocol version]"));
             }),
             Block::ResourceLink(resource) if version.has_resource_links() => {
-                self.write_link(out, resource);
+                self.write_link(out, resource, version);
             }
             Block::ResourceLink(resource) => self.write_as(out, "text", |o| {
                 o.text("text", &format!("{}: {}", resource.name, resource.uri));
@@ -144,10 +144,15 @@ impl Content {
         });
     }
 
-    fn write_link(&self, out: &mut Vec<u8>, resource: &super::definitions::Resource) {
+    fn write_link(
+        &self,
+        out: &mut Vec<u8>,
+        resource: &super::definitions::Resource,
+        version: Version,
+    ) {
         // A link is the resource's definition with a type, so its members are written after it.
         out.extend_from_slice(br#"{"type":"resource_link","#);
-        let definition = resource.to_json("uri");
+        let definition = resource.to_json("uri", version);
         out.extend_from_slice(definition.get(1..definition.len() - 1).unwrap_or_default());
         if let Some(annotations) = &self.annotations {
             out.extend_from_slice(br#","annotations":"#);

@@ -1,8 +1,9 @@
 //! What a server offers, as its lists show it: tools, resources, templates, prompts. Data only;
 //! who answers for them is not known here.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::era::Version;
 use super::methods::Permission;
 use crate::proto::json::write_value;
 use crate::proto::object::Object;
@@ -18,6 +19,28 @@ pub struct Annotations {
     pub idempotent: Option<bool>,
     /// Reaches beyond this host.
     pub open_world: Option<bool>,
+}
+
+/// Whether calls of a tool may become tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TaskSupport {
+    /// Never.
+    #[default]
+    Forbidden,
+    /// If the client can take a task; else it waits for the result.
+    Optional,
+    /// Always: a client that cannot take a task cannot call the tool.
+    Required,
+}
+
+impl TaskSupport {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Forbidden => "forbidden",
+            Self::Optional => "optional",
+            Self::Required => "required",
+        }
+    }
 }
 
 /// A tool, as `tools/list` shows it.
@@ -41,6 +64,8 @@ pub struct Tool {
     pub meta: Map<String, Value>,
     /// What a caller's roles must allow.
     pub permission: Permission,
+    /// Whether calls of it may become tasks.
+    pub tasks: TaskSupport,
 }
 
 impl Tool {
@@ -58,6 +83,7 @@ impl Tool {
             icons: Vec::new(),
             meta: Map::new(),
             permission: Permission::Execute,
+            tasks: TaskSupport::Forbidden,
         }
     }
 
@@ -104,17 +130,30 @@ impl Tool {
         self
     }
 
-    /// The definition as JSON.
-    pub fn to_json(&self) -> Vec<u8> {
+    /// Sets whether calls of it may become tasks. The handler says when: see
+    /// [`Context::become_task`](crate::Context::become_task).
+    #[must_use]
+    pub fn tasks(mut self, support: TaskSupport) -> Self {
+        self.tasks = support;
+        self
+    }
+
+    /// The definition as `version` writes it.
+    pub fn to_json(&self, version: Version) -> Vec<u8> {
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         object
             .text("name", &self.name)
-            .optional_text("title", self.title.as_deref())
+            .optional_text("title", self.title.as_deref().filter(|_| version.has_titles()))
             .text("description", &self.description)
-            .value("inputSchema", &self.input_schema)
-            .optional_value("outputSchema", self.output_schema.as_ref());
-        if self.annotations != Annotations::default() {
+            .value("inputSchema", &self.input_schema);
+        if version.has_structured_results() {
+            object.optional_value("outputSchema", self.output_schema.as_ref());
+        }
+        if version.has_requested_tasks() && self.tasks != TaskSupport::Forbidden {
+            object.value("execution", &json!({ "taskSupport": self.tasks.name() }));
+        }
+        if self.annotations != Annotations::default() && version.has_tool_annotations() {
             let mut hints = Object::open(object.member("annotations"));
             for (name, hint) in [
                 ("readOnlyHint", self.annotations.read_only),
@@ -128,7 +167,7 @@ impl Tool {
             }
             hints.close();
         }
-        write_icons_and_meta(&mut object, &self.icons, &self.meta);
+        write_icons_and_meta(&mut object, &self.icons, &self.meta, version);
         object.close();
         out
     }
@@ -149,6 +188,8 @@ pub struct Resource {
     pub mime_type: Option<String>,
     /// Size in bytes, where known.
     pub size: Option<u64>,
+    /// `audience`, `priority`, `lastModified`.
+    pub annotations: Option<Value>,
     /// Icons.
     pub icons: Vec<Value>,
     /// `_meta` of the definition.
@@ -156,20 +197,21 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// The definition as JSON; `uri_key` is `uri` or `uriTemplate`.
-    pub fn to_json(&self, uri_key: &str) -> Vec<u8> {
+    /// The definition as `version` writes it; `uri_key` is `uri` or `uriTemplate`.
+    pub fn to_json(&self, uri_key: &str, version: Version) -> Vec<u8> {
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         object
             .text(uri_key, &self.uri)
             .text("name", &self.name)
-            .optional_text("title", self.title.as_deref())
+            .optional_text("title", self.title.as_deref().filter(|_| version.has_titles()))
             .optional_text("description", self.description.as_deref())
-            .optional_text("mimeType", self.mime_type.as_deref());
+            .optional_text("mimeType", self.mime_type.as_deref())
+            .optional_value("annotations", self.annotations.as_ref());
         if let Some(size) = self.size {
             object.number("size", size);
         }
-        write_icons_and_meta(&mut object, &self.icons, &self.meta);
+        write_icons_and_meta(&mut object, &self.icons, &self.meta, version);
         object.close();
         out
     }
@@ -206,36 +248,42 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// The definition as JSON.
-    pub fn to_json(&self) -> Vec<u8> {
+    /// The definition as `version` writes it.
+    pub fn to_json(&self, version: Version) -> Vec<u8> {
+        let has_titles = version.has_titles();
         let mut out = Vec::new();
         let mut object = Object::open(&mut out);
         object
             .text("name", &self.name)
-            .optional_text("title", self.title.as_deref())
+            .optional_text("title", self.title.as_deref().filter(|_| has_titles))
             .optional_text("description", self.description.as_deref());
         if !self.arguments.is_empty() {
             object.array("arguments", &self.arguments, |out, argument| {
                 let mut object = Object::open(out);
                 object
                     .text("name", &argument.name)
-                    .optional_text("title", argument.title.as_deref())
+                    .optional_text("title", argument.title.as_deref().filter(|_| has_titles))
                     .optional_text("description", argument.description.as_deref())
                     .boolean("required", argument.required);
                 object.close();
             });
         }
-        write_icons_and_meta(&mut object, &self.icons, &self.meta);
+        write_icons_and_meta(&mut object, &self.icons, &self.meta, version);
         object.close();
         out
     }
 }
 
-fn write_icons_and_meta(object: &mut Object<'_>, icons: &[Value], meta: &Map<String, Value>) {
-    if !icons.is_empty() {
+fn write_icons_and_meta(
+    object: &mut Object<'_>,
+    icons: &[Value],
+    meta: &Map<String, Value>,
+    version: Version,
+) {
+    if !icons.is_empty() && version.has_icons() {
         object.array("icons", icons, write_value);
     }
-    if !meta.is_empty() {
+    if !meta.is_empty() && version.has_titles() {
         object.members("_meta", meta);
     }
 }
@@ -268,18 +316,41 @@ impl Implementation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+
+    const NEWEST: Version = Version::V2026_07_28;
+
+    #[test]
+    fn a_revision_is_shown_what_it_has() {
+        let mut tool = Tool::new("a", "b").title("A").read_only().output_schema(json!({}));
+        tool.icons.push(json!({"src": "https://example.com/icon.png"}));
+        tool.meta.insert("example.com/key".into(), json!(1));
+        let tool = tool.tasks(TaskSupport::Optional);
+        let keys = |version| -> Vec<String> {
+            let shown: Map<String, Value> = serde_json::from_slice(&tool.to_json(version)).unwrap();
+            shown.keys().cloned().collect()
+        };
+        assert_eq!(keys(Version::V2024_11_05), ["description", "inputSchema", "name"]);
+        assert_eq!(
+            keys(Version::V2025_03_26),
+            ["annotations", "description", "inputSchema", "name"]
+        );
+        let third =
+            ["_meta", "annotations", "description", "inputSchema", "name", "outputSchema", "title"];
+        assert_eq!(keys(Version::V2025_06_18), third);
+        assert_eq!(keys(Version::V2025_11_25).len(), third.len() + 2, "icons and execution");
+        assert_eq!(keys(NEWEST).len(), third.len() + 1, "icons");
+    }
 
     #[test]
     fn a_tool_shows_what_it_has_and_leaves_out_what_it_has_not() {
-        let plain: Value = serde_json::from_slice(&Tool::new("a", "b").to_json()).unwrap();
+        let plain: Value = serde_json::from_slice(&Tool::new("a", "b").to_json(NEWEST)).unwrap();
         assert_eq!(
             plain,
             json!({"name":"a","description":"b","inputSchema":
                 {"type":"object","properties":{},"additionalProperties":false}})
         );
         let tool = Tool::new("a", "b").read_only().title("A").output_schema(json!({}));
-        let shown: Value = serde_json::from_slice(&tool.to_json()).unwrap();
+        let shown: Value = serde_json::from_slice(&tool.to_json(NEWEST)).unwrap();
         assert_eq!(shown["annotations"], json!({"readOnlyHint": true}));
         assert_eq!(shown["outputSchema"], json!({}));
     }
@@ -295,7 +366,7 @@ mod tests {
             }],
             ..Default::default()
         };
-        let shown: Value = serde_json::from_slice(&prompt.to_json()).unwrap();
+        let shown: Value = serde_json::from_slice(&prompt.to_json(NEWEST)).unwrap();
         assert_eq!(shown["arguments"], json!([{"name":"x","required":true}]));
     }
 }

@@ -46,6 +46,9 @@ impl Version {
     /// The newest revision that has a handshake: what a client gets that asked for another.
     pub const NEWEST_LEGACY: Self = V2025_11_25;
 
+    /// The newest revision.
+    pub const NEWEST: Self = V2026_07_28;
+
     /// What a request over HTTP speaks that names no version (Streamable HTTP 2025-06-18).
     pub const ASSUMED: Self = V2025_03_26;
 
@@ -124,12 +127,112 @@ impl Version {
         self >= V2025_03_26
     }
 
+    /// The server may ask the person to fill in a form.
+    pub fn has_elicitation(self) -> bool {
+        self >= V2025_06_18
+    }
+
+    /// The server may ask the person to open a URL.
+    pub fn has_url_elicitation(self) -> bool {
+        self >= V2025_11_25
+    }
+
+    /// An elicitation by URL has an id, and the client may be told when it is over.
+    pub fn has_elicitation_ids(self) -> bool {
+        self == V2025_11_25
+    }
+
+    /// The client's model may be offered tools.
+    pub fn has_sampling_tools(self) -> bool {
+        self >= V2025_11_25
+    }
+
+    /// The client decides which calls become tasks (core, experimental).
+    pub fn has_requested_tasks(self) -> bool {
+        self == V2025_11_25
+    }
+
+    /// The server decides which calls become tasks (extension).
+    pub fn has_task_handles(self) -> bool {
+        self >= V2026_07_28
+    }
+
+    /// A message may be an array of messages.
+    pub fn has_batches(self) -> bool {
+        self == V2025_03_26
+    }
+
+    /// Definitions may have icons.
+    pub fn has_icons(self) -> bool {
+        self >= V2025_11_25
+    }
+
+    /// Definitions may have a `title` beside their name, and a `_meta`.
+    pub fn has_titles(self) -> bool {
+        self >= V2025_06_18
+    }
+
+    /// Tools may have annotations.
+    pub fn has_tool_annotations(self) -> bool {
+        self >= V2025_03_26
+    }
+
     /// The code of "no such resource".
     pub fn resource_not_found_code(self) -> i64 {
         match self.era() {
             Era::Legacy => -32002,
             Era::Modern => -32602,
         }
+    }
+}
+
+/// One value for each revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PerVersion<T>([T; 5]);
+
+impl<T> PerVersion<T> {
+    /// The values that `make` gives.
+    pub fn new(make: impl FnMut(Version) -> T) -> Self {
+        Self(Version::ALL.map(make))
+    }
+
+    /// The value of a revision.
+    pub fn get(&self, version: Version) -> &T {
+        let [first, second, third, fourth, fifth] = &self.0;
+        match version {
+            V2024_11_05 => first,
+            V2025_03_26 => second,
+            V2025_06_18 => third,
+            V2025_11_25 => fourth,
+            V2026_07_28 => fifth,
+        }
+    }
+}
+
+/// The revisions that have something, from the first to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(Version, Version);
+
+impl Span {
+    /// All of them.
+    pub const ALL: Self = Self(V2024_11_05, V2026_07_28);
+    /// The handshake revisions.
+    pub const LEGACY: Self = Self(V2024_11_05, V2025_11_25);
+    /// The revisions without a handshake.
+    pub const MODERN: Self = Self(V2026_07_28, V2026_07_28);
+    /// Those in which clients ask for tasks.
+    pub const REQUESTED_TASKS: Self = Self(V2025_11_25, V2025_11_25);
+    /// Those that have tasks, in one shape or the other.
+    pub const TASKS: Self = Self(V2025_11_25, V2026_07_28);
+
+    /// True if `version` has it.
+    pub fn has(self, version: Version) -> bool {
+        (self.0..=self.1).contains(&version)
+    }
+
+    /// True if a revision of `era` has it.
+    pub fn reaches(self, era: Era) -> bool {
+        Version::ALL.into_iter().any(|version| version.era() == era && self.has(version))
     }
 }
 
@@ -148,6 +251,17 @@ mod tests {
         assert_eq!(Version::negotiate("2026-07-28"), V2025_11_25);
         assert_eq!(Version::negotiate("2024-10-07"), V2025_11_25);
         assert_eq!(Version::negotiate("2024-11-05"), V2024_11_05);
+    }
+
+    #[test]
+    fn each_revision_has_its_own_value_and_spans_end_where_they_say() {
+        let names = PerVersion::new(Version::name);
+        for version in Version::ALL {
+            assert_eq!(*names.get(version), version.name());
+            assert_eq!(Span::LEGACY.has(version), version.era() == Era::Legacy);
+        }
+        assert!(Span::TASKS.has(V2026_07_28) && !Span::REQUESTED_TASKS.has(V2026_07_28));
+        assert!(Span::TASKS.reaches(Era::Legacy) && !Span::MODERN.reaches(Era::Legacy));
     }
 
     #[test]

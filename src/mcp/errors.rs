@@ -2,11 +2,14 @@
 
 use serde_json::{Value, json};
 
+use super::capability::ClientCapability;
 use super::era::{Era, Version};
 use crate::proto::jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND};
 
 /// A mirrored header does not say what the body says (2026-07-28, Streamable HTTP).
 pub const HEADER_MISMATCH: i64 = -32020;
+/// The client has not declared a capability that the request needs (2026-07-28, errors).
+pub const MISSING_CAPABILITY: i64 = -32021;
 /// A modern request names a version that is not served (2026-07-28, versioning).
 pub const UNSUPPORTED_VERSION: i64 = -32022;
 /// Session ended or never known; what the reference SDKs send with 404.
@@ -76,6 +79,21 @@ impl RpcError {
             .with(json!({ "uri": shown(uri) }))
     }
 
+    /// No such task, or another caller's: the two must look the same.
+    pub fn unknown_task() -> Self {
+        Self::invalid_params("Unknown task, or it has expired")
+    }
+
+    /// The client has not declared what the request needs.
+    pub fn missing_capability(capability: ClientCapability, version: Version) -> Self {
+        let sentence = format!("The client does not support {}", capability.name());
+        match version.era() {
+            Era::Modern => Self::new(MISSING_CAPABILITY, sentence)
+                .with(json!({ "requiredCapabilities": capability.required() })),
+            Era::Legacy => Self::invalid_request(sentence),
+        }
+    }
+
     /// -32022 with the versions that are served.
     pub fn unsupported_version(requested: &str) -> Self {
         let supported: Vec<_> = Version::modern().map(Version::name).collect();
@@ -88,13 +106,21 @@ impl RpcError {
         Self::new(HEADER_MISMATCH, format!("Header mismatch: {header} {what}"))
     }
 
+    /// The error object.
+    pub fn to_value(&self) -> Value {
+        match &self.data {
+            None => json!({ "code": self.code, "message": self.message }),
+            Some(data) => json!({ "code": self.code, "message": self.message, "data": data }),
+        }
+    }
+
     /// The HTTP status this error has in `era`, when nothing before it settled one.
     pub fn status(&self, era: Era) -> u16 {
         match (era, self.code) {
             (_, TOO_MANY_REQUESTS) => 429,
             (_, OVERLOADED) => 503,
             (Era::Modern, METHOD_NOT_FOUND) => 404,
-            (Era::Modern, HEADER_MISMATCH | UNSUPPORTED_VERSION) => 400,
+            (Era::Modern, HEADER_MISMATCH | MISSING_CAPABILITY | UNSUPPORTED_VERSION) => 400,
             _ => 200,
         }
     }

@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use super::capability::ClientCapabilities;
+use super::era::Version;
 use super::errors::RpcError;
 use crate::proto::jsonrpc::{Id, Params};
 
@@ -18,6 +20,8 @@ pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
 pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 /// Key that ties a notification to its `subscriptions/listen` request.
 pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+/// Key that ties a message to the task it is about (2025-11-25, tasks).
+pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 
 /// Severity of a log message (RFC 5424), least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +83,8 @@ pub struct RequestMeta {
     pub progress_token: Option<Id>,
     /// Log messages of this level and above are wanted (modern era).
     pub log_level: Option<LogLevel>,
+    /// What the client can do for the server while the request runs.
+    pub capabilities: ClientCapabilities,
 }
 
 /// The version a message claims in its `_meta`, whatever it is.
@@ -99,7 +105,7 @@ impl RequestMeta {
                 RpcError::invalid_params("`progressToken` must be a string or an integer")
             })?),
         };
-        Ok(Self { progress_token, log_level: None })
+        Ok(Self { progress_token, ..Self::default() })
     }
 
     /// Reads and checks what a modern request must carry. The version is compared elsewhere.
@@ -112,9 +118,9 @@ impl RequestMeta {
         if !meta.get(PROTOCOL_VERSION).is_some_and(Value::is_string) {
             return Err(missing(PROTOCOL_VERSION, "a string"));
         }
-        if !meta.get(CLIENT_CAPABILITIES).is_some_and(Value::is_object) {
+        let Some(declared) = meta.get(CLIENT_CAPABILITIES).and_then(Value::as_object) else {
             return Err(missing(CLIENT_CAPABILITIES, "an object"));
-        }
+        };
         if meta.get(CLIENT_INFO).is_some_and(|info| !info.is_object()) {
             return Err(missing(CLIENT_INFO, "an object"));
         }
@@ -127,7 +133,8 @@ impl RequestMeta {
                     .ok_or_else(|| missing(LOG_LEVEL, "a log level"))?,
             ),
         };
-        Ok(Self { log_level, ..Self::legacy(params)? })
+        let capabilities = ClientCapabilities::read(declared, Version::NEWEST);
+        Ok(Self { log_level, capabilities, ..Self::legacy(params)? })
     }
 }
 

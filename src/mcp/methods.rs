@@ -1,7 +1,7 @@
-//! The table of methods: which era has them and what permission they need. A method that is not in
-//! the table does not exist.
+//! The table of methods: which revisions have them and what permission they need. A method that is
+//! not in the table does not exist.
 
-use super::era::Era;
+use super::era::{Span, Version};
 
 /// What a role may allow (the guide's four words).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,12 +43,12 @@ pub enum Needs {
     Nothing,
     /// This permission.
     Permission(Permission),
-    /// The permission of the tool it names.
+    /// The permission of the tool that it names, or whose task it names.
     ToolPermission,
 }
 
 macro_rules! methods {
-    ($($variant:ident $name:literal $legacy:literal $modern:literal $needs:expr;)+) => {
+    ($($variant:ident $name:literal $span:ident $needs:expr;)+) => {
         /// A request method.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Method {
@@ -74,15 +74,16 @@ macro_rules! methods {
                 }
             }
 
-            /// True if the era knows it.
-            pub fn is_in(self, era: Era) -> bool {
-                let (legacy, modern) = match self {
-                    $(Self::$variant => ($legacy, $modern),)+
-                };
-                match era {
-                    Era::Legacy => legacy,
-                    Era::Modern => modern,
+            /// The revisions that have it.
+            pub fn span(self) -> Span {
+                match self {
+                    $(Self::$variant => Span::$span,)+
                 }
+            }
+
+            /// True if the revision has it.
+            pub fn is_in(self, version: Version) -> bool {
+                self.span().has(version)
             }
 
             /// What the caller needs.
@@ -99,22 +100,27 @@ use Needs::{Nothing, ToolPermission};
 const READ: Needs = Needs::Permission(Permission::Read);
 
 methods! {
-    // name                                        legacy modern needs
-    Initialize         "initialize"                true  false Nothing;
-    Ping               "ping"                      true  false Nothing;
-    Discover           "server/discover"           false true  Nothing;
-    SetLevel           "logging/setLevel"          true  false READ;
-    ToolsList          "tools/list"                true  true  READ;
-    ToolsCall          "tools/call"                true  true  ToolPermission;
-    ResourcesList      "resources/list"            true  true  READ;
-    TemplatesList      "resources/templates/list"  true  true  READ;
-    ResourcesRead      "resources/read"            true  true  READ;
-    Subscribe          "resources/subscribe"       true  false READ;
-    Unsubscribe        "resources/unsubscribe"     true  false READ;
-    Listen             "subscriptions/listen"      false true  READ;
-    PromptsList        "prompts/list"              true  true  READ;
-    PromptsGet         "prompts/get"               true  true  READ;
-    Complete           "completion/complete"       true  true  READ;
+    // name                                        revisions needs
+    Initialize         "initialize"                LEGACY Nothing;
+    Ping               "ping"                      LEGACY Nothing;
+    Discover           "server/discover"           MODERN Nothing;
+    SetLevel           "logging/setLevel"          LEGACY READ;
+    ToolsList          "tools/list"                ALL    READ;
+    ToolsCall          "tools/call"                ALL    ToolPermission;
+    ResourcesList      "resources/list"            ALL    READ;
+    TemplatesList      "resources/templates/list"  ALL    READ;
+    ResourcesRead      "resources/read"            ALL    READ;
+    Subscribe          "resources/subscribe"       LEGACY READ;
+    Unsubscribe        "resources/unsubscribe"     LEGACY READ;
+    Listen             "subscriptions/listen"      MODERN READ;
+    PromptsList        "prompts/list"              ALL    READ;
+    PromptsGet         "prompts/get"               ALL    READ;
+    Complete           "completion/complete"       ALL    READ;
+    TasksGet           "tasks/get"                 TASKS  ToolPermission;
+    TasksUpdate        "tasks/update"              MODERN ToolPermission;
+    TasksCancel        "tasks/cancel"              TASKS  ToolPermission;
+    TasksResult        "tasks/result"              REQUESTED_TASKS ToolPermission;
+    TasksList          "tasks/list"                REQUESTED_TASKS Nothing;
 }
 
 impl Method {
@@ -123,14 +129,30 @@ impl Method {
         match self {
             Self::ToolsCall | Self::PromptsGet => Some("name"),
             Self::ResourcesRead => Some("uri"),
+            Self::TasksGet | Self::TasksUpdate | Self::TasksCancel | Self::TasksResult => {
+                Some("taskId")
+            }
             _ => None,
         }
+    }
+
+    /// True if it is about tasks, and so needs that both sides have them.
+    pub fn is_about_tasks(self) -> bool {
+        matches!(
+            self,
+            Self::TasksGet
+                | Self::TasksUpdate
+                | Self::TasksCancel
+                | Self::TasksResult
+                | Self::TasksList
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mcp::era::Era;
 
     #[test]
     fn the_modern_era_has_dropped_the_five_methods_that_it_dropped() {
@@ -141,8 +163,8 @@ mod tests {
             "resources/subscribe",
             "resources/unsubscribe",
         ] {
-            let method = Method::from_name(name).unwrap();
-            assert!(method.is_in(Era::Legacy) && !method.is_in(Era::Modern), "{name}");
+            let span = Method::from_name(name).unwrap().span();
+            assert!(span.reaches(Era::Legacy) && !span.reaches(Era::Modern), "{name}");
         }
     }
 

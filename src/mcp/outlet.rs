@@ -68,6 +68,8 @@ pub struct Taken {
     pub ended: bool,
     /// Another reader has taken this stream over.
     pub superseded: bool,
+    /// The reader should go and come back for the rest.
+    pub let_go: bool,
 }
 
 /// Why a reader cannot have a stream.
@@ -95,6 +97,7 @@ struct State {
     reader: Option<Arc<dyn Wake>>,
     ticket: u64,
     ended: bool,
+    let_go: bool,
 }
 
 impl Outlet {
@@ -146,6 +149,21 @@ impl Outlet {
         let reader = {
             let mut state = self.state.lock();
             state.ended = true;
+            state.reader.clone()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
+    /// Asks the reader to go once it has what waits, and to come back for the rest.
+    pub fn let_go(&self) {
+        let reader = {
+            let mut state = self.state.lock();
+            if state.ended {
+                return;
+            }
+            state.let_go = true;
             state.reader.clone()
         };
         if let Some(reader) = reader {
@@ -229,6 +247,7 @@ impl Outlet {
         }
         taken.more = !state.queue.is_empty();
         taken.ended = state.ended && !taken.more;
+        taken.let_go = !taken.more && std::mem::take(&mut state.let_go);
         taken
     }
 
@@ -251,6 +270,7 @@ impl Outlet {
 impl State {
     fn admit(&mut self, reader: Arc<dyn Wake>) -> u64 {
         self.reader = Some(reader);
+        self.let_go = false;
         self.ticket += 1;
         self.ticket
     }

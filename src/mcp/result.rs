@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::content::{Content, PromptMessage, ResourceContents};
 use super::era::{Era, Version};
+use super::input::InputRequest;
 use super::meta::SERVER_INFO;
+use super::tasks::TaskView;
 use crate::proto::object::Object;
 
 /// What a tool gives back.
@@ -53,6 +55,9 @@ impl ToolResult {
 /// nothing of ours is ever `public`.
 const CACHE_TTL_MS: u64 = 0;
 
+/// The `resultType` of a result that is one.
+const COMPLETE: &str = "complete";
+
 /// Writes results for one version and one server.
 #[derive(Clone, Copy, Debug)]
 pub struct ResultWriter<'a> {
@@ -65,17 +70,54 @@ pub struct ResultWriter<'a> {
 impl ResultWriter<'_> {
     /// A result object whose own members `body` writes.
     pub fn object(&self, body: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
-        self.finish(&Map::new(), false, body)
+        self.finish(COMPLETE, &Map::new(), false, body)
+    }
+
+    /// A result that is none yet: what the client must answer before it asks again
+    /// (2026-07-28, multi round-trip requests).
+    pub fn input_required(&self, requests: &[(String, InputRequest)], state: &str) -> Vec<u8> {
+        self.finish("input_required", &Map::new(), false, |object| {
+            self.write_input_requests(object, requests);
+            object.text("requestState", state);
+        })
+    }
+
+    /// Appends `inputRequests`.
+    pub fn write_input_requests(
+        &self,
+        object: &mut Object<'_>,
+        requests: &[(String, InputRequest)],
+    ) {
+        let mut all = Object::open(object.member("inputRequests"));
+        for (key, request) in requests {
+            let mut one = Object::open(all.member(key));
+            one.text("method", request.method()).members("params", &request.params(self.version));
+            one.close();
+        }
+        all.close();
+    }
+
+    /// The answer to a call that has become a task.
+    pub fn task_created(&self, task: &TaskView<'_>) -> Vec<u8> {
+        self.finish("task", &Map::new(), false, |object| {
+            if self.version.has_task_handles() {
+                task.write_members(object, self.version);
+            } else {
+                let mut nested = Object::open(object.member("task"));
+                task.write_members(&mut nested, self.version);
+                nested.close();
+            }
+        })
     }
 
     /// A list or read result: the modern era adds how long it may be kept.
     pub fn cacheable(&self, body: impl FnOnce(&mut Object<'_>)) -> Vec<u8> {
-        self.finish(&Map::new(), true, body)
+        self.finish(COMPLETE, &Map::new(), true, body)
     }
 
     /// The result of `tools/call`.
     pub fn tool(&self, result: &ToolResult) -> Vec<u8> {
-        self.finish(&result.meta, false, |object| {
+        self.finish(COMPLETE, &result.meta, false, |object| {
             object.array("content", &result.content, |out, content| {
                 content.write(out, self.version);
             });
@@ -139,11 +181,12 @@ impl ResultWriter<'_> {
 
     /// The result of a request that was answered by a stream and ends without more.
     pub fn ended(&self, meta: &Map<String, Value>) -> Vec<u8> {
-        self.finish(meta, false, |_| {})
+        self.finish(COMPLETE, meta, false, |_| {})
     }
 
     fn finish(
         &self,
+        result_type: &str,
         meta: &Map<String, Value>,
         cacheable: bool,
         body: impl FnOnce(&mut Object<'_>),
@@ -157,7 +200,7 @@ impl ResultWriter<'_> {
                 object.members("_meta", meta);
             }
             Era::Modern => {
-                object.text("resultType", "complete");
+                object.text("resultType", result_type);
                 if cacheable {
                     object.number("ttlMs", CACHE_TTL_MS).text("cacheScope", "private");
                 }

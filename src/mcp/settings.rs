@@ -43,4 +43,21 @@ pub struct CallSettings {
     pub max_calls_per_user: usize,
     /// Time after which a call is given up; default 5 minutes.
     pub timeout: Duration,
+    /// Time that a client has to answer what a call asks; default 10 minutes.
+    pub input_timeout: Duration,
+}
+
+/// The bounds of calls that have become tasks.
+#[derive(Clone, Debug)]
+pub struct TaskSettings {
+    /// Tasks kept at once, running and finished; default 1000.
+    pub max_tasks: usize,
+    /// Tasks of one user kept at once; default 100.
+    pub max_tasks_per_user: usize,
+    /// Bytes of results kept at once; default 64 MiB.
+    pub result_bytes: usize,
+    /// Time that a task is kept from its beginning; default 1 hour.
+    pub ttl: Duration,
+    /// Time between two questions of a client for a task; default 1 second.
+    pub poll: Duration,
 }

@@ -36,12 +36,14 @@ pub struct Filter {
     pub resources: bool,
     /// Changes of these resources.
     pub uris: BTreeSet<String>,
+    /// Changes of these tasks.
+    pub tasks: BTreeSet<String>,
 }
 
 impl Filter {
     /// What a legacy client gets unasked: changes of the lists.
     pub fn lists() -> Self {
-        Self { tools: true, prompts: true, resources: true, uris: BTreeSet::new() }
+        Self { tools: true, prompts: true, resources: true, ..Self::default() }
     }
 
     fn wants(&self, change: &Change) -> bool {
@@ -88,6 +90,13 @@ impl Listener {
         self.notification(method, params)
     }
 
+    /// Tells the client how a task stands; `params` is the task, as JSON.
+    pub fn tell_task(&self, method: &str, params: &[u8]) {
+        let mut json = Vec::new();
+        write_notification(&mut json, method, params);
+        self.outlet.push(json, Weight::Notice);
+    }
+
     /// Tells the client which part of its wishes is honoured.
     fn acknowledge(&self, filter: &Filter) {
         let mut wishes = serde_json::Map::new();
@@ -99,6 +108,9 @@ impl Listener {
             if wanted {
                 wishes.insert(key.into(), json!(true));
             }
+        }
+        if !filter.tasks.is_empty() {
+            wishes.insert("taskIds".into(), json!(filter.tasks));
         }
         if !filter.uris.is_empty() {
             wishes.insert("resourceSubscriptions".into(), json!(filter.uris));
@@ -154,6 +166,23 @@ impl Subscriptions {
             let wanted = listener.filter.lock().wants(change);
             if wanted && allowed(&listener.principal, change) {
                 listener.outlet.push(listener.notice(change), Weight::Notice);
+            }
+        }
+    }
+
+    /// Tells the listeners of `principal` that want to hear of it how a task stands.
+    pub fn publish_task(&self, id: &str, principal: &Principal, params: &[u8]) {
+        for listener in self.live() {
+            let is_own = listener.principal.key == principal.key;
+            let Some(subscription) = listener.subscription.as_ref().filter(|_| is_own) else {
+                continue;
+            };
+            if listener.filter.lock().tasks.contains(id) {
+                // Written open at its end, for what only this listener is told.
+                let mut own = params.get(..params.len() - 1).unwrap_or_default().to_vec();
+                let meta = json!({ SUBSCRIPTION_ID: subscription.to_value() });
+                own.extend_from_slice(format!(",\"_meta\":{meta}}}").as_bytes());
+                listener.tell_task("notifications/tasks", &own);
             }
         }
     }

@@ -7,6 +7,7 @@ use crate::base::cancel::{Cancellation, Cause};
 use crate::guard::gate::Accepts;
 use crate::guard::refusal::{Refusal, whole_seconds};
 use crate::mcp::era::Era;
+use crate::mcp::legacy::session::STANDALONE;
 use crate::mcp::outlet::{Outlet, Taken};
 use crate::mcp::subscriptions::Listener;
 use crate::proto::http1::response::HeaderBlock;
@@ -103,6 +104,11 @@ pub struct Streamed {
 }
 
 impl Streamed {
+    /// True if a client that loses its connection can have the rest of it.
+    pub fn can_be_resumed(&self) -> bool {
+        self.accepts.events && self.number.is_some_and(|number| number != STANDALONE)
+    }
+
     /// Takes what waits, up to about `bytes`.
     pub fn take(&self, bytes: usize) -> Taken {
         self.outlet.take(self.ticket, bytes)

@@ -110,6 +110,7 @@ mod tests {
             calls: 3,
             calls_per_principal: 2,
             timeout: Duration::ZERO,
+            input_timeout: Duration::ZERO,
             subscriptions: 0,
         };
         let calls = Arc::new(Calls::default());

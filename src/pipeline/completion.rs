@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::dispatch::Work;
-use super::pending::Outcome;
+use super::dispatch::{Blocking, Work};
+use super::inputs;
+use super::outcome::Outcome;
+use super::services::Services;
 use super::snapshot::Snapshot;
 use super::tools::writer;
 use crate::backend::context::Context;
@@ -42,10 +44,10 @@ pub fn complete(snapshot: &Arc<Snapshot>, call: &Call) -> Result<Work, Refusal> 
         return Err(Refusal::NotFound(RpcError::unknown_resource(&template, version)));
     };
     let snapshot = Arc::clone(snapshot);
-    Ok(Work::Blocking(Box::new(move |_: &Context| {
+    Ok(Work::Blocking(Blocking::plain(Arc::new(move |_: &Context| {
         let values = provider.complete(&template, &name, &prefix);
-        Outcome::Result(written(&snapshot, version, &values))
-    })))
+        Ok(Outcome::Result(written(&snapshot, version, &values)))
+    }))))
 }
 
 fn written(snapshot: &Snapshot, version: crate::mcp::era::Version, values: &[String]) -> Vec<u8> {
@@ -54,8 +56,12 @@ fn written(snapshot: &Snapshot, version: crate::mcp::era::Version, values: &[Str
 }
 
 /// `prompts/get`.
-pub fn prompt(snapshot: &Arc<Snapshot>, call: &mut Call) -> Result<Work, Refusal> {
-    let mut params = call.take_params();
+pub fn prompt(
+    services: &Services,
+    snapshot: &Arc<Snapshot>,
+    call: &mut Call,
+) -> Result<Work, Refusal> {
+    let (inputs, mut params) = inputs::take(services, call)?;
     let name = params.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let arguments = match params.remove("arguments") {
         Some(Value::Object(arguments)) => arguments,
@@ -76,10 +82,15 @@ pub fn prompt(snapshot: &Arc<Snapshot>, call: &mut Call) -> Result<Work, Refusal
     }
     let handler = Arc::clone(&prompt.handler);
     let (version, snapshot) = (call.version(), Arc::clone(snapshot));
-    Ok(Work::Quick(Box::new(move |context: &Context| match handler.fill(context, arguments) {
-        Ok(filled) => Outcome::Result(
-            writer(&snapshot, version).prompt(filled.description.as_deref(), &filled.messages),
-        ),
-        Err(failure) => Outcome::Error(RpcError::internal(failure.public)),
-    })))
+    let is_quick = handler.is_quick();
+    let run = move |context: &Context| {
+        let filled = handler.fill(context, arguments.clone())?;
+        let writer = writer(&snapshot, version);
+        Ok(Outcome::Result(writer.prompt(filled.description.as_deref(), &filled.messages)))
+    };
+    Ok(if is_quick {
+        Work::Quick(Box::new(run))
+    } else {
+        Work::Blocking(Blocking::asking(Arc::new(run), inputs))
+    })
 }

@@ -3,19 +3,23 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::pending::Outcome;
+use super::inputs::{self, Inputs};
+use super::outcome::{Outcome, QuickRun, Run};
 use super::services::Services;
 use super::snapshot::Snapshot;
+use super::tasks::Task;
 use super::tools::{HeaderOf, writer};
-use super::{completion, lists, tools};
+use super::{completion, lists, task_calls, tools};
 use crate::backend::context::Context;
 use crate::backend::provider::ReadError;
 use crate::guard::authz::{Grant, Target};
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
+use crate::mcp::capability::TASKS_EXTENSION;
 use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
 use crate::mcp::meta::LogLevel;
@@ -24,25 +28,59 @@ use crate::mcp::subscriptions::Filter;
 use crate::proto::json::write_string;
 use crate::proto::object::Object;
 
-/// What runs to answer a call.
-pub type Run = Box<dyn FnOnce(&Context) -> Outcome + Send>;
-
 /// How a call is answered.
 pub enum Work {
     /// Never blocks: may run where the request was read.
-    Quick(Run),
+    Quick(QuickRun),
     /// May block: runs on a handler thread.
-    Blocking(Run),
+    Blocking(Blocking),
     /// By a stream of changes that stays open.
     Listen(Filter),
     /// By opening a session (legacy).
     Initialize,
+    /// By what a task comes to (2025-11-25).
+    Await(Arc<Task>),
+}
+
+/// Work for a handler thread.
+pub struct Blocking {
+    /// What runs.
+    pub run: Run,
+    /// What it knows of its rounds before; without that it cannot ask its client.
+    pub inputs: Option<Inputs>,
+    /// Whether it becomes a task.
+    pub tasks: TaskChoice,
+    /// The tool that is called, if one is.
+    pub tool: String,
+}
+
+/// Whether a call becomes a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskChoice {
+    /// It does not.
+    Never,
+    /// Its handler says when (2026-07-28).
+    WhenHandlerSays,
+    /// It begins as one, kept so long if its client said so (2025-11-25).
+    AtOnce(Option<Duration>),
+}
+
+impl Blocking {
+    /// Work that asks nobody.
+    pub fn plain(run: Run) -> Self {
+        Self { run, inputs: None, tasks: TaskChoice::Never, tool: String::new() }
+    }
+
+    /// Work that may ask its client.
+    pub fn asking(run: Run, inputs: Inputs) -> Self {
+        Self { inputs: Some(inputs), ..Self::plain(run) }
+    }
 }
 
 impl Work {
     /// Work that is done.
     pub fn now(outcome: Outcome) -> Self {
-        Self::Quick(Box::new(|_: &Context| outcome))
+        Self::Quick(Box::new(|_: &Context| Ok(outcome)))
     }
 }
 
@@ -53,21 +91,29 @@ impl fmt::Debug for Work {
             Self::Blocking(_) => "Blocking",
             Self::Listen(_) => "Listen",
             Self::Initialize => "Initialize",
+            Self::Await(_) => "Await",
         })
     }
 }
 
 /// What the policy must know of the thing that a call names.
-pub fn target_of(snapshot: &Snapshot, call: &Call) -> Target {
+pub fn target_of(services: &Services, snapshot: &Snapshot, call: &Call) -> Target {
     let exists = |exists: bool| {
         if exists { Target::Needs(Permission::Read) } else { Target::Absent }
     };
     let name = call.target().unwrap_or_default();
+    let tool = |name: &str| {
+        snapshot.catalog.tool(name).map_or(Target::Absent, |tool| Target::Needs(tool.permission))
+    };
     match call.method() {
-        Method::ToolsCall => snapshot
-            .catalog
-            .tool(name)
-            .map_or(Target::Absent, |tool| Target::Needs(tool.permission)),
+        Method::ToolsCall => tool(name),
+        method if method.is_about_tasks() && !snapshot.catalog.has_tasks() => Target::NoMethod,
+        Method::TasksList => Target::Nothing,
+        // Whoever may not call the tool any more may not see what came of it.
+        method if method.is_about_tasks() => services
+            .tasks
+            .find(name, call.principal())
+            .map_or(Target::Absent, |task| tool(task.tool())),
         Method::PromptsGet => exists(snapshot.catalog.prompt(name).is_some()),
         Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
             exists(snapshot.catalog.provider_of(name).is_some())
@@ -91,16 +137,21 @@ pub fn dispatch(
         Method::Ping => Ok(done(empty(snapshot, version))),
         Method::SetLevel => set_level(snapshot, &call),
         Method::ToolsList => lists::tools(services, snapshot, &call),
-        Method::ToolsCall => tools::call(snapshot, &mut call, header),
+        Method::ToolsCall => tools::call(services, snapshot, &mut call, header),
         Method::ResourcesList => lists::resources(services, snapshot, &call),
         Method::TemplatesList => lists::templates(services, snapshot, &call),
-        Method::ResourcesRead => read(snapshot, &call),
+        Method::ResourcesRead => read(services, snapshot, &mut call),
         Method::Subscribe => subscribe(snapshot, &call, true),
         Method::Unsubscribe => subscribe(snapshot, &call, false),
-        Method::Listen => Ok(Work::Listen(listen_filter(snapshot, &call))),
+        Method::Listen => Ok(Work::Listen(listen_filter(services, snapshot, &call))),
         Method::PromptsList => lists::prompts(services, snapshot, &call),
-        Method::PromptsGet => completion::prompt(snapshot, &mut call),
+        Method::PromptsGet => completion::prompt(services, snapshot, &mut call),
         Method::Complete => completion::complete(snapshot, &call),
+        Method::TasksGet => task_calls::get(services, snapshot, &call),
+        Method::TasksUpdate => task_calls::update(services, snapshot, &mut call),
+        Method::TasksCancel => task_calls::cancel(services, snapshot, &call),
+        Method::TasksResult => task_calls::result(services, &call),
+        Method::TasksList => lists::tasks(services, snapshot, &call),
     }
 }
 
@@ -131,6 +182,12 @@ fn write_capabilities(snapshot: &Snapshot, version: Version, object: &mut Object
     let can_complete = !catalog.prompts().is_empty() || !catalog.providers().is_empty();
     if version.has_completions_capability() && can_complete {
         capabilities.raw("completions", b"{}");
+    }
+    if catalog.has_tasks() && version.has_requested_tasks() {
+        capabilities.raw("tasks", br#"{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}"#);
+    }
+    if catalog.has_tasks() && version.has_task_handles() {
+        capabilities.value("extensions", &json!({ TASKS_EXTENSION: {} }));
     }
     capabilities.close();
 }
@@ -163,18 +220,20 @@ fn set_level(snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
     Ok(done(empty(snapshot, call.version())))
 }
 
-fn read(snapshot: &Arc<Snapshot>, call: &Call) -> Result<Work, Refusal> {
+fn read(services: &Services, snapshot: &Arc<Snapshot>, call: &mut Call) -> Result<Work, Refusal> {
     let uri = call.target().unwrap_or_default().to_owned();
     let version = call.version();
+    let (inputs, _) = inputs::take(services, call)?;
     let absent = || RpcError::unknown_resource(&uri, version);
     let provider = snapshot.catalog.provider_of(&uri);
     let provider = Arc::clone(provider.ok_or_else(|| Refusal::NotFound(absent()))?);
     let snapshot = Arc::clone(snapshot);
-    Ok(Work::Blocking(Box::new(move |context: &Context| match provider.read(context, &uri) {
-        Ok(contents) => Outcome::Result(writer(&snapshot, version).resource(&contents)),
-        Err(ReadError::NotFound) => Outcome::Error(RpcError::unknown_resource(&uri, version)),
-        Err(ReadError::Failed(public)) => Outcome::Error(RpcError::internal(public)),
-    })))
+    let run = move |context: &Context| match provider.read(context, &uri) {
+        Ok(contents) => Ok(Outcome::Result(writer(&snapshot, version).resource(&contents))),
+        Err(ReadError::NotFound) => Ok(Outcome::Error(RpcError::unknown_resource(&uri, version))),
+        Err(ReadError::Failed(failure)) => Err(failure),
+    };
+    Ok(Work::Blocking(Blocking::asking(Arc::new(run), inputs)))
 }
 
 fn subscribe(snapshot: &Snapshot, call: &Call, wanted: bool) -> Result<Work, Refusal> {
@@ -192,21 +251,27 @@ fn subscribe(snapshot: &Snapshot, call: &Call, wanted: bool) -> Result<Work, Ref
 }
 
 /// The part of the wishes that can be honoured.
-fn listen_filter(snapshot: &Snapshot, call: &Call) -> Filter {
+fn listen_filter(services: &Services, snapshot: &Snapshot, call: &Call) -> Filter {
     let wishes = call.params().get("notifications");
     let wish = |key: &str| wishes.and_then(|w| w.get(key)).and_then(Value::as_bool) == Some(true);
-    let uris = wishes.and_then(|w| w.get("resourceSubscriptions")).and_then(Value::as_array);
+    let texts = |key: &str| {
+        let list = wishes.and_then(|w| w.get(key)).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str)
+    };
+    let most = snapshot.calls.subscriptions;
     let has_resources = !snapshot.catalog.providers().is_empty();
     Filter {
         tools: wish("toolsListChanged") && !snapshot.catalog.tools().is_empty(),
         prompts: wish("promptsListChanged") && !snapshot.catalog.prompts().is_empty(),
         resources: wish("resourcesListChanged") && has_resources,
-        uris: uris
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
+        uris: texts("resourceSubscriptions")
             .filter(|uri| snapshot.catalog.provider_of(uri).is_some())
-            .take(snapshot.calls.subscriptions)
+            .take(most)
+            .map(str::to_owned)
+            .collect(),
+        tasks: texts("taskIds")
+            .filter(|id| services.tasks.find(id, call.principal()).is_some())
+            .take(most)
             .map(str::to_owned)
             .collect(),
     }

@@ -44,6 +44,7 @@ pub struct Exchange {
     principal: Option<Arc<Principal>>,
     method: Option<Method>,
     target: Option<String>,
+    is_task: bool,
     is_finished: bool,
 }
 
@@ -83,7 +84,22 @@ impl Exchange {
             principal: None,
             method: None,
             target: None,
+            is_task: false,
             is_finished: false,
+        }
+    }
+
+    /// The exchange of the task that this one becomes.
+    pub fn as_task(&self) -> Self {
+        Self {
+            id: self.services.request_ids.next(),
+            services: Arc::clone(&self.services),
+            started: Now::read(),
+            principal: self.principal.clone(),
+            target: self.target.clone(),
+            is_task: true,
+            is_finished: false,
+            ..*self
         }
     }
 
@@ -149,6 +165,9 @@ impl Exchange {
         }
         object.optional_text("method", self.method.map(Method::name));
         object.optional_text("target", self.target.as_deref());
+        if self.is_task {
+            object.boolean("task", true);
+        }
         let (outcome, reason) = match ending {
             Ending::Done => ("success", None),
             Ending::ToolError => ("tool_error", None),

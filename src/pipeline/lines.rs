@@ -7,13 +7,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::answer::refusal_line;
-use super::dispatch::{Run, Work, dispatch, initialized, target_of};
+use super::dispatch::{Work, dispatch, initialized, target_of};
 use super::exchange::{Ending, Exchange, Transport};
-use super::pending::Destination;
+use super::outcome::{Outcome, QuickRun, guarded};
 use super::road::CallParts;
 use super::services::Services;
 use super::snapshot::Snapshot;
-use super::streams::{TOO_MANY_CALLS, Waiting, begin_listening, run_guarded};
+use super::streams::begin_listening;
+use super::waiting::{Begun, Heard, TOO_MANY_CALLS, Waiting};
 use crate::backend::context::Context;
 use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;
@@ -21,9 +22,9 @@ use crate::guard::authn::authenticate_local;
 use crate::guard::gate::admit_local;
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
-use crate::guard::validate::{Incoming, Notice, lines, notice};
+use crate::guard::validate::{Incoming, Notice, answer, lines, notice};
 use crate::mcp::era::{Era, Version};
-use crate::mcp::legacy::session::Session;
+use crate::mcp::legacy::session::{Negotiated, Session};
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::subscriptions::{Filter, Listener};
 use crate::proto::jsonrpc::{self, Id, Message, write_result};
@@ -70,7 +71,7 @@ impl LineRoad {
         let session = self.state.lock().session.clone();
         let call = match lines::check(metered, line, snapshot.json, session.as_ref()) {
             Ok(Incoming::Call(call)) => call,
-            Ok(Incoming::Notice(notice, _)) => return self.accept(exchange, &notice),
+            Ok(Incoming::Notice(notice, _)) => return self.accept(exchange, notice),
             Err(refused) => {
                 if let Some(method) = refused.method {
                     exchange.set_call(method, None);
@@ -83,7 +84,7 @@ impl LineRoad {
         if parts.version.era() == Era::Modern {
             parts.session = Some(self.modern_session(&snapshot, &parts, now));
         }
-        let target = target_of(&snapshot, &call);
+        let target = target_of(&self.services, &snapshot, &call);
         let work = snapshot
             .policy
             .decide(*call, target)
@@ -91,7 +92,12 @@ impl LineRoad {
         let waiting = Waiting { exchange, snapshot, parts };
         match work {
             Ok(Work::Quick(run)) => self.quick(waiting, run),
-            Ok(Work::Blocking(run)) => self.park(waiting, run, now),
+            Ok(Work::Blocking(work)) => self.park(waiting, |waiting, heard, cancellation| {
+                waiting.begin(work, heard, cancellation, now)
+            }),
+            Ok(Work::Await(task)) => self.park(waiting, |waiting, heard, cancellation| {
+                waiting.wait_for(&task, heard, cancellation)
+            }),
             Ok(Work::Listen(filter)) => self.listen(waiting, filter),
             Ok(Work::Initialize) => self.initialize(waiting, now),
             Err(refusal) => self.refuse(waiting.exchange, &refusal, Some(&waiting.parts.id)),
@@ -132,41 +138,61 @@ impl LineRoad {
         match jsonrpc::parse(line, snapshot.json) {
             // Taking work back is never too much.
             Ok(Message::Notification { method, params }) => {
-                self.accept(exchange, &notice(&method, &params));
+                self.accept(exchange, notice(&method, &params));
             }
             Ok(Message::Request { id, .. }) => self.refuse(exchange, refusal, Some(&id)),
-            Ok(Message::Response { .. }) => exchange.finish(&Ending::Done),
+            // And an answer of the client takes nothing that was not asked for.
+            Ok(Message::Response { id, outcome }) => self.accept(exchange, answer(id, outcome)),
             Err(malformed) => self.refuse(exchange, refusal, malformed.id.as_ref()),
         }
     }
 
-    fn accept(&self, exchange: Exchange, notice: &Notice) {
-        if let Notice::Cancelled(id) = notice {
-            let mut state = self.state.lock();
-            state.listeners.remove(id);
-            for session in [&state.session, &state.modern].into_iter().flatten() {
-                session.cancel(id);
+    fn accept(&self, exchange: Exchange, notice: Notice) {
+        match notice {
+            Notice::Cancelled(id) => {
+                let (listener, sessions) = {
+                    let mut state = self.state.lock();
+                    let sessions = [state.session.clone(), state.modern.clone()];
+                    (state.listeners.remove(&id), sessions)
+                };
+                drop(listener);
+                for session in sessions.into_iter().flatten() {
+                    session.cancel(&id);
+                }
             }
+            Notice::Answered(id, outcome) => {
+                let session = self.state.lock().session.clone();
+                if let Some(session) = session {
+                    session.answer(&id, outcome);
+                }
+            }
+            Notice::Other => {}
         }
         exchange.finish(&Ending::Done);
     }
 
-    fn quick(&self, waiting: Waiting, run: Run) {
+    fn quick(&self, waiting: Waiting, run: QuickRun) {
         let CallParts { id, version, principal, wishes, .. } = waiting.parts;
         let heard = Some(Arc::clone(&self.outlet));
-        let context = Context::new(principal, version, Arc::default(), heard, wishes);
-        let outcome = run_guarded(run, &context);
+        let services = Arc::clone(&self.services);
+        let context =
+            Context::new(principal, version, Arc::default(), heard, wishes).announcing(services);
+        let outcome = guarded(|| run(&context)).unwrap_or_else(|f| Outcome::failed(f, version));
         let mut json = Vec::new();
         outcome.write(&mut json, &id, version.era());
         waiting.exchange.finish(&outcome.ending());
         self.send(json);
     }
 
-    fn park(&self, waiting: Waiting, run: Run, now: Now) {
+    fn park(
+        &self,
+        waiting: Waiting,
+        begin: impl FnOnce(Waiting, Heard, &Arc<Cancellation>) -> Begun,
+    ) {
         let id = waiting.parts.id.clone();
-        let destination = Destination::Shared(Arc::clone(&self.outlet));
-        let cancellation = Arc::new(Cancellation::default());
-        if let Err(refused) = waiting.begin(run, destination, &self.outlet, &cancellation, now) {
+        let outlet = Arc::clone(&self.outlet);
+        let heard = Heard { outlet, is_own: false, takes_requests: true };
+        if let Err(refused) = begin(waiting, heard, &Arc::default()) {
             let (waiting, refusal) = *refused;
             self.refuse(waiting.exchange, &refusal, Some(&id));
         }
@@ -221,7 +247,7 @@ impl LineRoad {
         Arc::new(Session::new(
             String::new(),
             Arc::clone(&parts.principal),
-            version,
+            Negotiated { version, capabilities: parts.capabilities },
             Arc::clone(&self.outlet),
             snapshot.outlet,
             now,

@@ -2,25 +2,29 @@
 
 use std::sync::Arc;
 
-use super::dispatch::Work;
-use super::pending::Outcome;
+use super::dispatch::{Blocking, Work};
+use super::outcome::Outcome;
 use super::services::Services;
 use super::snapshot::Snapshot;
-use super::tools::writer;
+use super::task_calls;
+use super::tools::{can_call, writer};
 use crate::backend::context::Context;
+use crate::backend::provider::Failure;
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
+use crate::mcp::era::Version;
 use crate::mcp::errors::RpcError;
 
 /// `tools/list`.
 pub fn tools(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
     let permissions = snapshot.policy.permissions_of(call.principal());
+    let version = call.version();
     let visible = snapshot
         .catalog
         .tools()
         .iter()
-        .filter(|tool| permissions.has(tool.permission))
-        .map(|tool| (tool.name.as_str(), tool.json.as_slice()));
+        .filter(|tool| permissions.has(tool.permission) && can_call(tool, version))
+        .map(|tool| (tool.name.as_str(), tool.json.get(version).as_slice()));
     page(services, snapshot, call, "tools", visible)
 }
 
@@ -30,7 +34,7 @@ pub fn prompts(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<
         .catalog
         .prompts()
         .iter()
-        .map(|prompt| (prompt.name.as_str(), prompt.json.as_slice()));
+        .map(|prompt| (prompt.name.as_str(), prompt.json.get(call.version()).as_slice()));
     page(services, snapshot, call, "prompts", all)
 }
 
@@ -41,10 +45,17 @@ pub fn templates(services: &Services, snapshot: &Snapshot, call: &Call) -> Resul
         .providers()
         .iter()
         .flat_map(|provider| provider.templates())
-        .map(|template| (template.uri.clone(), template.to_json("uriTemplate")))
+        .map(|template| (template.uri.clone(), template.to_json("uriTemplate", call.version())))
         .collect();
     let all = all.iter().map(|(key, json)| (key.as_str(), json.as_slice()));
     page(services, snapshot, call, "resourceTemplates", all)
+}
+
+/// `tasks/list` (2025-11-25).
+pub fn tasks(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
+    let all = task_calls::shown(services, call, call.version());
+    let all = all.iter().map(|(key, json)| (key.as_str(), json.as_slice()));
+    page(services, snapshot, call, "tasks", all)
 }
 
 fn page<'i>(
@@ -87,19 +98,16 @@ pub fn resources(
     };
     let (services, snapshot) = (Arc::clone(services), Arc::clone(snapshot));
     let (version, caller) = (call.version(), call.principal().key.clone());
-    Ok(Work::Blocking(Box::new(move |_: &Context| {
-        let (items, next) = match collect(&snapshot, provider, last) {
-            Ok(collected) => collected,
-            Err(failure) => return Outcome::Error(RpcError::internal(failure)),
-        };
+    Ok(Work::Blocking(Blocking::plain(Arc::new(move |_: &Context| {
+        let (items, next) = collect(&snapshot, version, provider, last.clone())?;
         let next = next.map(|position| services.cursors.seal(&caller, LIST, &position));
         let json = writer(&snapshot, version).page(
             "resources",
             items.iter().map(Vec::as_slice),
             next.as_deref(),
         );
-        Outcome::Result(json)
-    })))
+        Ok(Outcome::Result(json))
+    }))))
 }
 
 const LIST: &str = "resources/list";
@@ -108,21 +116,20 @@ type Collected = (Vec<Vec<u8>>, Option<String>);
 
 fn collect(
     snapshot: &Snapshot,
+    version: Version,
     first: usize,
     mut last: Option<String>,
-) -> Result<Collected, String> {
+) -> Result<Collected, Failure> {
     let size = snapshot.identity.page_size;
     let mut items = Vec::new();
     for (number, provider) in snapshot.catalog.providers().iter().enumerate().skip(first) {
         let room = size - items.len();
         let after = last.take();
         // One more than fits shows whether there is more.
-        let found = provider
-            .list(after.as_deref(), room.saturating_add(1))
-            .map_err(|failure| failure.public)?;
+        let found = provider.list(after.as_deref(), room.saturating_add(1))?;
         let shown = found.iter().take(room);
         let last_shown = shown.clone().next_back().map(|resource| resource.uri.clone());
-        items.extend(shown.map(|resource| resource.to_json("uri")));
+        items.extend(shown.map(|resource| resource.to_json("uri", version)));
         if found.len() > room {
             let position = last_shown.or(after).unwrap_or_default();
             return Ok((items, Some(format!("{number} {position}"))));

@@ -7,92 +7,89 @@ use parking_lot::Mutex;
 
 use super::calls::Permit;
 use super::exchange::{Ending, Exchange};
+use super::outcome::Outcome;
+use super::tasks::Task;
 use crate::base::cancel::{Cancellation, Cause};
-use crate::base::clock::Now;
 use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::{Outlet, Weight};
-use crate::pipeline::services::Expire;
-use crate::proto::jsonrpc::{Id, write_error, write_result};
+use crate::proto::jsonrpc::Id;
 
-/// What a handler came to.
-#[derive(Debug)]
-pub enum Outcome {
-    /// A result, as JSON.
-    Result(Vec<u8>),
-    /// A result of a tool that says that it failed.
-    ToolError(Vec<u8>),
-    /// An error.
-    Error(RpcError),
-}
-
-impl Outcome {
-    /// Appends the response under `id`, and gives the HTTP status it has in `era`.
-    pub fn write(&self, out: &mut Vec<u8>, id: &Id, era: Era) -> u16 {
-        match self {
-            Self::Result(result) | Self::ToolError(result) => {
-                write_result(out, id, result);
-                200
-            }
-            Self::Error(error) => {
-                write_error(out, Some(id), error.code, &error.message, error.data.as_ref());
-                error.status(era)
-            }
-        }
-    }
-
-    /// How the request ends that came to this.
-    pub fn ending(&self) -> Ending<'_> {
-        match self {
-            Self::Result(_) => Ending::Done,
-            Self::ToolError(_) => Ending::ToolError,
-            Self::Error(error) => Ending::Failed(error),
-        }
-    }
+/// Who waits for an answer, and where it goes.
+#[derive(Clone, Debug)]
+pub struct Addressee {
+    /// The id to answer under.
+    pub id: Id,
+    /// How errors are told.
+    pub era: Era,
+    /// The session in which the request is registered.
+    pub session: Option<Arc<Session>>,
+    /// The stream that takes the answer.
+    pub outlet: Arc<Outlet>,
 }
 
 /// Where the answer goes.
 #[derive(Debug)]
 pub enum Destination {
     /// A stream of its own, which ends with the answer.
-    Own(Arc<Outlet>),
+    Own(Addressee),
     /// The one stream of the connection.
-    Shared(Arc<Outlet>),
+    Shared(Addressee),
+    /// A task, whose client asks for it.
+    Task(Arc<Task>),
+}
+
+impl Destination {
+    /// Who waits, unless nobody does.
+    pub fn addressee(&self) -> Option<&Addressee> {
+        match self {
+            Self::Own(addressee) | Self::Shared(addressee) => Some(addressee),
+            Self::Task(_) => None,
+        }
+    }
 }
 
 /// A call that waits; see the module.
 #[derive(Debug)]
 pub struct Pending {
     exchange: Mutex<Option<Exchange>>,
-    id: Id,
-    era: Era,
     destination: Destination,
-    session: Option<Arc<Session>>,
     cancellation: Arc<Cancellation>,
     permit: Mutex<Option<Permit>>,
 }
 
 impl Pending {
-    /// A call that waits under `id`, registered in `session` by its caller.
+    /// A call that waits, registered in its session by its caller.
     pub fn new(
         exchange: Exchange,
-        id: Id,
-        era: Era,
         destination: Destination,
-        session: Option<Arc<Session>>,
         cancellation: Arc<Cancellation>,
-        permit: Permit,
+        permit: Option<Permit>,
     ) -> Self {
         Self {
             exchange: Mutex::new(Some(exchange)),
-            id,
-            era,
             destination,
-            session,
             cancellation,
-            permit: Mutex::new(Some(permit)),
+            permit: Mutex::new(permit),
         }
+    }
+
+    /// Where its answer goes.
+    pub fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// What ends it early.
+    pub fn cancellation(&self) -> &Arc<Cancellation> {
+        &self.cancellation
+    }
+
+    /// What a task needs that takes over from this call: an exchange of its own, and the place
+    /// among the calls that wait. `None` if the call has ended.
+    pub fn hand_over(&self) -> Option<(Exchange, Option<Permit>)> {
+        let exchange = self.exchange.lock().as_ref().map(Exchange::as_task)?;
+        Some((exchange, self.permit.lock().take()))
     }
 
     /// Ends the call with what the handler came to; a cancelled call gets no answer.
@@ -106,11 +103,15 @@ impl Pending {
             }
             Some(Cause::Deadline) => {
                 exchange.finish(&Ending::TimedOut);
-                self.answer(&Outcome::Error(too_long()));
+                self.answer(Outcome::Error(too_long()));
+            }
+            Some(Cause::Shutdown) if !matches!(outcome, Outcome::Result(_)) => {
+                exchange.finish(&Ending::Cancelled);
+                self.answer(outcome);
             }
             Some(Cause::Shutdown) | None => {
                 exchange.finish(&outcome.ending());
-                self.answer(&outcome);
+                self.answer(outcome);
             }
         }
     }
@@ -120,20 +121,24 @@ impl Pending {
         self.exchange.lock().is_none()
     }
 
-    fn answer(&self, outcome: &Outcome) {
-        let mut json = Vec::new();
-        let status = outcome.write(&mut json, &self.id, self.era);
-        // A client may use the id and the place again as soon as it has the answer.
-        self.give_back();
-        let (Destination::Own(outlet) | Destination::Shared(outlet)) = &self.destination;
-        outlet.push(json, Weight::Answer(status));
+    fn answer(&self, outcome: Outcome) {
+        match &self.destination {
+            Destination::Task(task) => task.finish(outcome),
+            Destination::Own(addressee) | Destination::Shared(addressee) => {
+                let mut json = Vec::new();
+                let status = outcome.write(&mut json, &addressee.id, addressee.era);
+                // A client may use the id and the place again as soon as it has the answer.
+                self.give_back();
+                addressee.outlet.push(json, Weight::Answer(status));
+            }
+        }
         self.leave();
     }
 
     /// Gives back what the client could miss.
     fn give_back(&self) {
-        if let Some(session) = &self.session {
-            session.end(&self.id);
+        if let Some(Addressee { id, session: Some(session), .. }) = self.destination.addressee() {
+            session.end(id);
         }
         if let Some(permit) = &mut *self.permit.lock() {
             permit.give_back_own();
@@ -142,20 +147,14 @@ impl Pending {
 
     /// Ends the stream, and counts for the end of the server until then.
     fn leave(&self) {
-        if let Destination::Own(outlet) = &self.destination {
-            outlet.end();
+        if let Destination::Own(addressee) = &self.destination {
+            addressee.outlet.end();
         }
         self.permit.lock().take();
     }
 }
 
-impl Expire for Pending {
-    fn expire(&self, _: Now) {
-        self.cancellation.cancel(Cause::Deadline);
-        self.complete(Outcome::Error(too_long()));
-    }
-}
-
-fn too_long() -> RpcError {
+/// What a call comes to that ran past its time.
+pub fn too_long() -> RpcError {
     RpcError::internal("The call took too long and was given up")
 }

@@ -19,6 +19,7 @@ use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::http::{self, Refused, VERSION_HEADER};
 use crate::guard::validate::{Call, Incoming, Notice};
+use crate::mcp::capability::ClientCapabilities;
 use crate::mcp::era::{Era, Version};
 use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::Wake;
@@ -134,7 +135,7 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
     };
     exchange.set_call(call.method(), call.target());
     let parts = CallParts::of(&call);
-    let target = target_of(&snapshot, &call);
+    let target = target_of(&services, &snapshot, &call);
     let decided = snapshot.policy.decide(*call, target);
     let header = |name: &str| mirrored_header(head, name);
     let is_modern = parts.version.era() == Era::Modern;
@@ -170,6 +171,8 @@ pub struct CallParts {
     pub principal: Arc<Principal>,
     /// What it wants to hear while it runs.
     pub wishes: Wishes,
+    /// What its client can do for the server.
+    pub capabilities: ClientCapabilities,
 }
 
 impl CallParts {
@@ -181,6 +184,7 @@ impl CallParts {
             version: call.version(),
             session: call.session().cloned(),
             principal: Arc::clone(call.principal()),
+            capabilities: call.meta().capabilities,
             wishes: Wishes {
                 progress_token: call.meta().progress_token.clone(),
                 log_level: call.meta().log_level.or(session_level),
@@ -196,8 +200,10 @@ fn accept(
     session: Option<Arc<Session>>,
     cors: Option<HeaderBlock>,
 ) -> Answer {
-    if let (Notice::Cancelled(id), Some(session)) = (&notice, session) {
-        session.cancel(id);
+    match (notice, session) {
+        (Notice::Cancelled(id), Some(session)) => session.cancel(&id),
+        (Notice::Answered(id, outcome), Some(session)) => session.answer(&id, outcome),
+        _ => {}
     }
     exchange.finish(&Ending::Done);
     Answer::Reply(Reply { cors, ..Reply::empty(202) })

@@ -9,12 +9,18 @@ use arc_swap::ArcSwap;
 use super::calls::Calls;
 use super::record::Record;
 use super::snapshot::Snapshot;
+use super::task_calls::write_detailed;
+use super::tasks::{Task, Tasks};
+use super::tools::writer;
+use crate::backend::context::Announce;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::counters::Counters;
 use crate::base::ids::{NoRandomness, RequestIds};
 use crate::mcp::cursor::Cursors;
 use crate::mcp::legacy::table::Sessions;
+use crate::mcp::request_state::RequestStates;
 use crate::mcp::subscriptions::{Change, Subscriptions};
+use crate::proto::object::Object;
 
 /// Where audit records go.
 pub trait Audit: Send + Sync {
@@ -59,6 +65,10 @@ pub struct Services {
     pub subscriptions: Subscriptions,
     /// Maker of cursors.
     pub cursors: Cursors,
+    /// Sealer of what modern calls must remember.
+    pub request_states: RequestStates,
+    /// Calls that have become tasks.
+    pub tasks: Tasks,
     /// Maker of request ids.
     pub request_ids: RequestIds,
     /// Calls that wait.
@@ -86,6 +96,8 @@ impl Services {
             sessions: Sessions::default(),
             subscriptions: Subscriptions::default(),
             cursors: Cursors::new()?,
+            request_states: RequestStates::new()?,
+            tasks: Tasks::default(),
             request_ids: RequestIds::new()?,
             calls: Arc::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -106,6 +118,24 @@ impl Services {
         });
     }
 
+    /// Tells those who listen to a task how it stands now.
+    pub fn publish_task(&self, task: &Task) {
+        let snapshot = self.snapshot.load();
+        let subject = task.subject();
+        let status = task.status();
+        let writer = writer(&snapshot, subject.version);
+        let mut params = Vec::new();
+        let mut object = Object::open(&mut params);
+        write_detailed(&mut object, task, &status, &writer);
+        object.close();
+        let id = task.view(&status).id.to_owned();
+        if let Some(session) = &subject.session {
+            session.listener.tell_task("notifications/tasks/status", &params);
+        } else {
+            self.subscriptions.publish_task(&id, &subject.principal, &params);
+        }
+    }
+
     /// Puts the next configuration in force and tells listeners what it changed.
     pub fn replace(&self, next: Snapshot) {
         let former = self.snapshot.swap(Arc::new(next));
@@ -120,6 +150,12 @@ impl Services {
             self.publish(&Change::Prompts);
         }
         self.publish(&Change::Resources);
+    }
+}
+
+impl Announce for Services {
+    fn announce(&self, change: &Change) {
+        self.publish(change);
     }
 }
 

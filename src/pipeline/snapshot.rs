@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::tasks::TaskLimits;
 use crate::backend::catalog::Catalog;
 use crate::guard::authn::Authentication;
 use crate::guard::authz::Policy;
@@ -43,6 +44,8 @@ pub struct Snapshot {
     pub outlet: OutletLimits,
     /// Bounds of calls that wait.
     pub calls: CallLimits,
+    /// Bounds of tasks.
+    pub tasks: TaskLimits,
 }
 
 /// What clients are told about the server.
@@ -63,8 +66,10 @@ pub struct CallLimits {
     pub calls: usize,
     /// Most of one principal at once.
     pub calls_per_principal: usize,
-    /// A call that takes longer is given up.
+    /// A call that takes longer is given up; time that its client takes to answer does not count.
     pub timeout: Duration,
+    /// How long a client may take to answer what a call asks.
+    pub input_timeout: Duration,
     /// Most resources one session or listen request may subscribe to.
     pub subscriptions: usize,
 }

@@ -1,18 +1,18 @@
 //! How work becomes an answer over HTTP: at once, by a stream of its own or by a stream of changes;
 //! and how a legacy client opens or resumes a stream.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::answer::{Answer, Reply, Streamed};
-use super::dispatch::{Run, Work, initialized};
+use super::dispatch::{Work, initialized};
 use super::exchange::{Ending, Exchange};
-use super::pending::{Destination, Outcome, Pending};
+use super::outcome::{Outcome, QuickRun, guarded};
 use super::road::{CallParts, Entered, era_of, refuse, reply_with};
-use super::services::{Expire, Services};
+use super::services::Services;
 use super::snapshot::Snapshot;
+use super::waiting::{Begun, Heard, TOO_MANY_CALLS, Waiting};
 use crate::backend::context::Context;
 use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;
@@ -20,7 +20,7 @@ use crate::guard::gate::Accepts;
 use crate::guard::refusal::Refusal;
 use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
-use crate::mcp::legacy::session::{STANDALONE, parse_event_id};
+use crate::mcp::legacy::session::{Negotiated, STANDALONE, parse_event_id};
 use crate::mcp::legacy::table::SessionError;
 use crate::mcp::outlet::{AttachError, Outlet, Wake};
 use crate::mcp::subscriptions::{Filter, Listener};
@@ -55,7 +55,16 @@ impl Carried {
 pub fn carry_out(carried: Carried, work: Work, reader: &Arc<dyn Wake>, now: Now) -> Answer {
     let answer = match work {
         Work::Quick(run) => Ok(Answer::Reply(quick(carried, run))),
-        Work::Blocking(run) => park(carried, run, reader, now),
+        Work::Blocking(work) => park(
+            carried,
+            |waiting, heard, cancellation| waiting.begin(work, heard, cancellation, now),
+            reader,
+        ),
+        Work::Await(task) => park(
+            carried,
+            |waiting, heard, cancellation| waiting.wait_for(&task, heard, cancellation),
+            reader,
+        ),
         Work::Listen(filter) => listen(carried, filter, reader),
         Work::Initialize => initialize(carried, now).map(Answer::Reply),
     };
@@ -68,30 +77,26 @@ pub fn carry_out(carried: Carried, work: Work, reader: &Arc<dyn Wake>, now: Now)
 /// Streams that are not about one answer are never JSON.
 const EVENTS: Accepts = Accepts { json: false, events: true };
 
-/// A bound on calls that wait is reached.
-pub(super) const TOO_MANY_CALLS: Refusal = Refusal::Overloaded("Too many calls at once");
-
 type Carrying<T> = Result<T, Box<(Carried, Refusal)>>;
 
-fn quick(carried: Carried, run: Run) -> Reply {
+fn quick(carried: Carried, run: QuickRun) -> Reply {
+    let services = Arc::clone(carried.exchange.services());
     let CallParts { id, version, principal, wishes, .. } = carried.parts;
-    let context = Context::new(principal, version, Arc::default(), None, wishes);
-    let outcome = run_guarded(run, &context);
+    let context =
+        Context::new(principal, version, Arc::default(), None, wishes).announcing(services);
+    let outcome = guarded(|| run(&context)).unwrap_or_else(|f| Outcome::failed(f, version));
     let mut json = Vec::with_capacity(256);
     let status = outcome.write(&mut json, &id, version.era());
     carried.exchange.finish(&outcome.ending());
     Reply { cors: carried.cors, ..reply_with(status, json, carried.accepts) }
 }
 
-/// Runs a handler; a panic in it is an error of this call and of nothing else.
-pub(super) fn run_guarded(run: Run, context: &Context) -> Outcome {
-    catch_unwind(AssertUnwindSafe(|| run(context))).unwrap_or_else(|_| {
-        log::error!("a handler panicked; its call was answered with an error");
-        Outcome::Error(RpcError::internal("The call failed"))
-    })
-}
-
-fn park(carried: Carried, run: Run, reader: &Arc<dyn Wake>, now: Now) -> Carrying<Answer> {
+/// A call that may take its time: its answer comes out of a stream.
+fn park(
+    carried: Carried,
+    begin: impl FnOnce(Waiting, Heard, &Arc<Cancellation>) -> Begun,
+    reader: &Arc<dyn Wake>,
+) -> Carrying<Answer> {
     let session = carried.parts.session.clone();
     let (number, outlet) = match &session {
         Some(session) => {
@@ -106,9 +111,9 @@ fn park(carried: Carried, run: Run, reader: &Arc<dyn Wake>, now: Now) -> Carryin
     let Carried { exchange, snapshot, accepts, cors, parts } = carried;
     let (era, version) = (parts.version.era(), parts.version);
     let cancellation = Arc::new(Cancellation::default());
-    let destination = Destination::Own(Arc::clone(&outlet));
-    let begun = Waiting { exchange, snapshot, parts };
-    match begun.begin(run, destination, &outlet, &cancellation, now) {
+    let waiting = Waiting { exchange, snapshot, parts };
+    let heard = Heard { outlet: Arc::clone(&outlet), is_own: true, takes_requests: accepts.events };
+    match begin(waiting, heard, &cancellation) {
         Ok(()) => Ok(Answer::Stream(Box::new(Streamed {
             outlet,
             ticket,
@@ -127,70 +132,6 @@ fn park(carried: Carried, run: Run, reader: &Arc<dyn Wake>, now: Now) -> Carryin
             }
             Err(Box::new((Carried { exchange, snapshot, accepts, cors, parts }, refusal)))
         }
-    }
-}
-
-/// A call that is about to wait for a handler thread.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) exchange: Exchange,
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) parts: CallParts,
-}
-
-impl Waiting {
-    /// Registers the call and hands it to a handler thread.
-    pub(super) fn begin(
-        self,
-        run: Run,
-        destination: Destination,
-        outlet: &Arc<Outlet>,
-        cancellation: &Arc<Cancellation>,
-        now: Now,
-    ) -> Result<(), Box<(Self, Refusal)>> {
-        let services = Arc::clone(self.exchange.services());
-        let limits = self.snapshot.calls;
-        let Some(permit) = services.calls.admit(&self.parts.principal.key, &limits) else {
-            return Err(Box::new((self, TOO_MANY_CALLS)));
-        };
-        if let Some(session) = &self.parts.session
-            && session.begin(&self.parts.id, cancellation).is_err()
-        {
-            let conflict = Refusal::Conflict("A request with this id is running");
-            return Err(Box::new((self, conflict)));
-        }
-        let CallParts { id, version, session, principal, wishes } = self.parts;
-        let heard = Some(Arc::clone(outlet));
-        let context = Context::new(principal, version, Arc::clone(cancellation), heard, wishes);
-        let pending = Arc::new(Pending::new(
-            self.exchange,
-            id,
-            version.era(),
-            destination,
-            session,
-            Arc::clone(cancellation),
-            permit,
-        ));
-        services.calls.register(cancellation);
-        submit(&services, &pending, run, context);
-        let target: Weak<Pending> = Arc::downgrade(&pending);
-        services.timer.arm(now.plus(limits.timeout), target as Weak<dyn Expire>);
-        Ok(())
-    }
-}
-
-fn submit(services: &Services, pending: &Arc<Pending>, run: Run, context: Context) {
-    let waiting = Arc::clone(pending);
-    let job = Box::new(move || {
-        if context.is_cancelled() || waiting.is_over() {
-            waiting.complete(Outcome::Error(RpcError::internal("The call was cancelled")));
-        } else {
-            let outcome = run_guarded(run, &context);
-            waiting.complete(outcome);
-        }
-    });
-    if services.jobs.submit(job).is_err() {
-        pending.complete(Outcome::Error(Refusal::Overloaded("The server is busy").error()));
     }
 }
 
@@ -248,7 +189,8 @@ fn initialize(carried: Carried, now: Now) -> Carrying<Reply> {
     let services = Arc::clone(carried.exchange.services());
     let version = carried.parts.version;
     let limits = &carried.snapshot.sessions;
-    let session = match services.sessions.open(&carried.parts.principal, version, limits, now) {
+    let negotiated = Negotiated { version, capabilities: carried.parts.capabilities };
+    let session = match services.sessions.open(&carried.parts.principal, negotiated, limits, now) {
         Ok(session) => session,
         Err(SessionError::Full) => {
             return Err(Box::new((carried, Refusal::Overloaded("Too many sessions"))));

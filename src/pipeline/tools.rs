@@ -1,15 +1,22 @@
 //! `tools/call`: arguments against the schema, the handler, its result against its schema.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::dispatch::Work;
-use super::pending::Outcome;
+use serde_json::Value;
+
+use super::dispatch::{Blocking, TaskChoice, Work};
+use super::inputs;
+use super::outcome::{Outcome, Ran};
+use super::services::Services;
 use super::snapshot::Snapshot;
 use crate::backend::catalog::OfferedTool;
 use crate::backend::context::Context;
 use crate::backend::provider::Arguments;
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
+use crate::mcp::capability::{ClientCapabilities, ClientCapability};
+use crate::mcp::definitions::TaskSupport;
 use crate::mcp::era::Version;
 use crate::mcp::errors::RpcError;
 use crate::mcp::mirror::check_parameters;
@@ -20,23 +27,31 @@ pub type HeaderOf<'h> = &'h dyn Fn(&str) -> Result<Option<String>, ()>;
 
 /// Prepares the call of a tool.
 pub fn call(
+    services: &Services,
     snapshot: &Arc<Snapshot>,
     call: &mut Call,
     header: Option<HeaderOf<'_>>,
 ) -> Result<Work, Refusal> {
-    let mut params = call.take_params();
-    let name = params.get("name").and_then(|name| name.as_str()).unwrap_or_default().to_owned();
+    let capabilities = call.meta().capabilities;
+    let name = call.target().unwrap_or_default().to_owned();
+    let tool = tool_of(snapshot, &name)?;
+    let (inputs, mut params) = if tool.is_quick {
+        (None, call.take_params())
+    } else {
+        let (inputs, params) = inputs::take(services, call)?;
+        (Some(inputs), params)
+    };
     let arguments = match params.remove("arguments") {
-        Some(serde_json::Value::Object(arguments)) => arguments,
+        Some(Value::Object(arguments)) => arguments,
         _ => Arguments::new(),
     };
-    let tool = tool_of(snapshot, &name)?;
     if let Some(header) = header {
         check_parameters(&tool.mirrored, &arguments, header).map_err(|header| {
             Refusal::invalid(RpcError::header_mismatch(header, "does not say what the body says"))
         })?;
     }
     let version = call.version();
+    let tasks = task_choice(tool, version, capabilities, params.get("task"))?;
     let arguments = match checked(tool, arguments) {
         Ok(arguments) => arguments,
         Err(message) if version.has_argument_errors_as_results() => {
@@ -45,13 +60,68 @@ pub fn call(
         }
         Err(message) => return Err(Refusal::Invalid(200, RpcError::invalid_params(message))),
     };
-    let is_quick = tool.is_quick;
     let snapshot = Arc::clone(snapshot);
-    let run = move |context: &Context| match tool_of(&snapshot, &name) {
-        Ok(tool) => run(&snapshot, tool, context, arguments, version),
-        Err(refusal) => Outcome::Error(refusal.error()),
+    let Some(inputs) = inputs else {
+        let run = move |context: &Context| match tool_of(&snapshot, &name) {
+            Ok(tool) => run(&snapshot, tool, context, arguments, version),
+            Err(refusal) => Ok(Outcome::Error(refusal.error())),
+        };
+        return Ok(Work::Quick(Box::new(run)));
     };
-    Ok(if is_quick { Work::Quick(Box::new(run)) } else { Work::Blocking(Box::new(run)) })
+    let tool = name.clone();
+    let run = move |context: &Context| match tool_of(&snapshot, &name) {
+        Ok(tool) => run(&snapshot, tool, context, arguments.clone(), version),
+        Err(refusal) => Ok(Outcome::Error(refusal.error())),
+    };
+    Ok(Work::Blocking(Blocking { tasks, tool, ..Blocking::asking(Arc::new(run), inputs) }))
+}
+
+/// True if a client of this revision can call the tool at all.
+pub fn can_call(tool: &OfferedTool, version: Version) -> bool {
+    let has_tasks = version.has_requested_tasks() || version.has_task_handles();
+    tool.tasks != TaskSupport::Required || has_tasks
+}
+
+/// Whether a call becomes a task: in 2025-11-25 its client says so, since then its handler.
+fn task_choice(
+    tool: &OfferedTool,
+    version: Version,
+    capabilities: ClientCapabilities,
+    wish: Option<&Value>,
+) -> Result<TaskChoice, Refusal> {
+    let unavailable = || Refusal::NotFound(RpcError::unknown_method());
+    if version.has_task_handles() {
+        return match (tool.tasks, capabilities.has(ClientCapability::Tasks)) {
+            (TaskSupport::Forbidden, _) | (TaskSupport::Optional, false) => Ok(TaskChoice::Never),
+            (TaskSupport::Optional | TaskSupport::Required, true) => {
+                Ok(TaskChoice::WhenHandlerSays)
+            }
+            (TaskSupport::Required, false) => Err(Refusal::invalid(RpcError::missing_capability(
+                ClientCapability::Tasks,
+                version,
+            ))),
+        };
+    }
+    let Some(wish) = wish.filter(|_| version.has_requested_tasks()) else {
+        let is_possible = tool.tasks != TaskSupport::Required;
+        return if is_possible { Ok(TaskChoice::Never) } else { Err(unavailable()) };
+    };
+    let ttl = match wish.get("ttl") {
+        None => None,
+        Some(ttl) => Some(ttl.as_u64().ok_or_else(not_a_task)?),
+    };
+    if !wish.is_object() {
+        return Err(not_a_task());
+    }
+    match tool.tasks {
+        TaskSupport::Forbidden => Err(unavailable()),
+        _ => Ok(TaskChoice::AtOnce(ttl.map(Duration::from_millis))),
+    }
+}
+
+fn not_a_task() -> Refusal {
+    let sentence = "`task` must be an object, and its `ttl` a whole number of milliseconds";
+    Refusal::Invalid(200, RpcError::invalid_params(sentence))
 }
 
 fn tool_of<'s>(snapshot: &'s Snapshot, name: &str) -> Result<&'s OfferedTool, Refusal> {
@@ -61,10 +131,10 @@ fn tool_of<'s>(snapshot: &'s Snapshot, name: &str) -> Result<&'s OfferedTool, Re
 /// The arguments, if the tool's schema allows them; else one sentence for the model.
 fn checked(tool: &OfferedTool, arguments: Arguments) -> Result<Arguments, String> {
     let Some(schema) = &tool.input else { return Ok(arguments) };
-    let value = serde_json::Value::Object(arguments);
+    let value = Value::Object(arguments);
     match schema.check(&value) {
         Ok(()) => match value {
-            serde_json::Value::Object(arguments) => Ok(arguments),
+            Value::Object(arguments) => Ok(arguments),
             _ => Ok(Arguments::new()),
         },
         Err(violation) => Err(format!("Invalid arguments: {violation}")),
@@ -77,19 +147,18 @@ fn run(
     context: &Context,
     arguments: Arguments,
     version: Version,
-) -> Outcome {
-    let result = match tool.handler.call(context, arguments) {
-        Ok(result) => result,
-        Err(failure) => return Outcome::Error(RpcError::internal(failure.public)),
-    };
+) -> Ran {
+    let mut result = tool.handler.call(context, arguments)?;
     if let Some(violation) = output_violation(tool, &result) {
         log::error!("tool {}: its result does not match its output schema: {violation}", tool.name);
-        return Outcome::Error(RpcError::internal(
-            "The tool's result does not match its output schema",
-        ));
+        let sentence = "The tool's result does not match its output schema";
+        return Ok(Outcome::Error(RpcError::internal(sentence)));
+    }
+    if version.has_requested_tasks() {
+        result.meta.extend(context.related());
     }
     let json = writer(snapshot, version).tool(&result);
-    if result.is_error { Outcome::ToolError(json) } else { Outcome::Result(json) }
+    Ok(if result.is_error { Outcome::ToolError(json) } else { Outcome::Result(json) })
 }
 
 fn output_violation(tool: &OfferedTool, result: &ToolResult) -> Option<String> {

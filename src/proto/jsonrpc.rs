@@ -361,6 +361,17 @@ pub fn write_error(
     out.extend_from_slice(b"}}");
 }
 
+/// Appends a request; `params` is JSON already.
+pub fn write_request(out: &mut Vec<u8>, id: &Id, method: &str, params: &[u8]) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    id.write(out);
+    out.extend_from_slice(br#","method":"#);
+    write_string(out, method);
+    out.extend_from_slice(br#","params":"#);
+    out.extend_from_slice(params);
+    out.push(b'}');
+}
+
 /// Appends a notification; `params` is JSON already.
 pub fn write_notification(out: &mut Vec<u8>, method: &str, params: &[u8]) {
     out.extend_from_slice(br#"{"jsonrpc":"2.0","method":"#);

@@ -25,6 +25,7 @@ use crate::mcp::definitions::Implementation;
 use crate::mcp::legacy::table::SessionLimits;
 use crate::mcp::outlet::OutletLimits;
 use crate::pipeline::snapshot::{CallLimits, HttpFace, Identity, Snapshot};
+use crate::pipeline::tasks::TaskLimits;
 use crate::proto::http1::HttpLimits;
 use crate::proto::json::JsonLimits;
 
@@ -70,7 +71,15 @@ pub(super) fn build(
             calls: configuration.calls.max_calls,
             calls_per_principal: configuration.calls.max_calls_per_user,
             timeout: configuration.calls.timeout,
+            input_timeout: configuration.calls.input_timeout,
             subscriptions: sessions.subscriptions_per_user,
+        },
+        tasks: TaskLimits {
+            tasks: configuration.tasks.max_tasks,
+            tasks_per_principal: configuration.tasks.max_tasks_per_user,
+            result_bytes: configuration.tasks.result_bytes,
+            ttl: configuration.tasks.ttl,
+            poll: configuration.tasks.poll,
         },
     };
     Ok((snapshot, watched))

@@ -175,10 +175,10 @@ fn read(root: &FileRoot, relative: &str) -> Result<FileContent, ReadError> {
             log::warn!("resource {relative}: {error:?}");
             ReadError::NotFound
         }
-        FileError::TooLarge => ReadError::Failed("The resource is larger than is allowed".into()),
+        FileError::TooLarge => Failure::new("The resource is larger than is allowed").into(),
         FileError::Io(error) => {
             log::error!("resource {relative}: {error}");
-            ReadError::Failed("The resource could not be read".into())
+            Failure::new("The resource could not be read").into()
         }
     })
 }

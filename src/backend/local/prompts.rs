@@ -43,6 +43,10 @@ impl TemplatePrompt {
 }
 
 impl PromptHandler for TemplatePrompt {
+    fn is_quick(&self) -> bool {
+        true
+    }
+
     fn fill(&self, _: &Context, arguments: Arguments) -> Result<FilledPrompt, Failure> {
         let message = |message: &crate::backend::settings::PromptMessage| PromptMessage {
             role: match message.role {

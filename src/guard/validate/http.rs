@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::params::{self, Fault};
-use super::{Call, Incoming, Notice, notice};
+use super::{Call, Incoming, Notice, answer, notice};
 use crate::base::principal::Principal;
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
+use crate::mcp::capability::{ClientCapabilities, ClientCapability};
 use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
@@ -119,7 +120,7 @@ fn legacy(
         Message::Notification { method, params } => {
             Ok(Incoming::Notice(notice(&method, &params), session))
         }
-        Message::Response { .. } => Ok(Incoming::Notice(Notice::Other, session)),
+        Message::Response { id, outcome } => Ok(Incoming::Notice(answer(id, outcome), session)),
     }
 }
 
@@ -133,7 +134,7 @@ pub(super) fn legacy_call(
     session: Option<Arc<Session>>,
 ) -> Result<Box<Call>, Refusal> {
     let method = Method::from_name(method)
-        .filter(|method| method.is_in(Era::Legacy))
+        .filter(|method| method.is_in(version))
         .ok_or_else(|| Refusal::Invalid(200, RpcError::unknown_method()))?;
     let needs_session =
         matches!(method, Method::SetLevel | Method::Subscribe | Method::Unsubscribe);
@@ -148,8 +149,13 @@ pub(super) fn legacy_call(
         }
         _ => version,
     };
-    let meta = RequestMeta::legacy(&params).map_err(|error| Refusal::Invalid(200, error))?;
+    let mut meta = RequestMeta::legacy(&params).map_err(|error| Refusal::Invalid(200, error))?;
     check_params(method, &params, 200)?;
+    meta.capabilities = match (&session, params.get("capabilities").and_then(Value::as_object)) {
+        (Some(session), _) => session.capabilities,
+        (None, Some(declared)) => ClientCapabilities::read(declared, version),
+        (None, None) => ClientCapabilities::default(),
+    };
     Ok(Box::new(Call { metered, id, method, params, version, meta, session }))
 }
 
@@ -205,9 +211,15 @@ pub(super) fn modern_call(
 ) -> Result<Call, Refusal> {
     let version = version.map_err(Refusal::invalid)?;
     let method = method
-        .filter(|method| method.is_in(Era::Modern))
+        .filter(|method| method.is_in(version))
         .ok_or_else(|| Refusal::Invalid(404, RpcError::unknown_method()))?;
     check_params(method, &params, 400)?;
+    params::check_inputs(method, &params).map_err(Refusal::invalid)?;
+    let needs_tasks = method.is_about_tasks() || params::listens_to_tasks(method, &params);
+    if needs_tasks && !meta.capabilities.has(ClientCapability::Tasks) {
+        let error = RpcError::missing_capability(ClientCapability::Tasks, version);
+        return Err(Refusal::invalid(error));
+    }
     Ok(Call { metered, id, method, params, version, meta, session: None })
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::http::{Refused, claimed_or, legacy_call, modern_call};
-use super::{Incoming, Notice, notice};
+use super::{Incoming, answer, notice};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::mcp::era::Era;
@@ -34,8 +34,8 @@ pub fn check(
         Message::Notification { method, params } => {
             return Ok(Incoming::Notice(notice(&method, &params), session.cloned()));
         }
-        Message::Response { .. } => {
-            return Ok(Incoming::Notice(Notice::Other, session.cloned()));
+        Message::Response { id, outcome } => {
+            return Ok(Incoming::Notice(answer(id, outcome), session.cloned()));
         }
     };
     let method = Method::from_name(&name);
@@ -69,7 +69,7 @@ fn may_come_first(method: Option<Method>) -> bool {
     match method {
         None | Some(Method::Initialize | Method::Ping) => true,
         // Without metadata it is answered as the handshake revisions answer it: unknown.
-        Some(method) => !method.is_in(Era::Legacy),
+        Some(method) => !method.span().reaches(Era::Legacy),
     }
 }
 

@@ -9,6 +9,8 @@ pub mod uri;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::rate::Metered;
 use crate::base::principal::Principal;
 use crate::mcp::era::Version;
@@ -90,7 +92,9 @@ impl Call {
 pub enum Notice {
     /// Stop the request with this id.
     Cancelled(Id),
-    /// Anything else, which means nothing to us: `initialized`, answers, unknown notices.
+    /// The answer to a request of ours: a result, or the client's sentence for why there is none.
+    Answered(Id, Result<Value, String>),
+    /// Anything else, which means nothing to us: `initialized`, unknown notices.
     Other,
 }
 
@@ -101,6 +105,15 @@ pub enum Incoming {
     Call(Box<Call>),
     /// No request; with the session it came in.
     Notice(Notice, Option<Arc<Session>>),
+}
+
+/// The notice that a response is.
+pub fn answer(id: Id, outcome: Result<Value, Value>) -> Notice {
+    let sentence = |error: Value| {
+        let message = error.get("message").and_then(Value::as_str);
+        message.unwrap_or("no reason given").to_owned()
+    };
+    Notice::Answered(id, outcome.map_err(sentence))
 }
 
 /// The notice that a notification is.

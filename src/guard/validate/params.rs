@@ -11,8 +11,8 @@ use crate::proto::jsonrpc::Params;
 
 /// Longest name of a tool, prompt or argument that is looked at, in bytes.
 const NAME_BYTES: usize = 256;
-/// Most resources of one `subscriptions/listen`.
-const MOST_URIS: usize = 1_000;
+/// Most resources, and most tasks, of one `subscriptions/listen`.
+const MOST_WISHES: usize = 1_000;
 
 /// Why parameters are refused.
 #[derive(Debug, PartialEq)]
@@ -51,7 +51,39 @@ pub fn check(method: Method, params: &Params) -> Result<(), Fault> {
         Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => resource(params),
         Method::Complete => completion(params),
         Method::Listen => listen(params),
+        Method::TasksGet | Method::TasksCancel | Method::TasksResult => {
+            text(params, "taskId").map(drop)
+        }
+        Method::TasksUpdate => {
+            text(params, "taskId")?;
+            required_object(params, "inputResponses")
+        }
+        Method::TasksList => optional_text(params, "cursor"),
     }
+}
+
+/// Checks what a client adds to a request that it makes again (2026-07-28, multi round-trip
+/// requests). What the answers mean is looked at where they are needed.
+pub fn check_inputs(method: Method, params: &Params) -> Result<(), RpcError> {
+    use Method::{PromptsGet, ResourcesRead, TasksUpdate, ToolsCall};
+    if !matches!(method, ToolsCall | PromptsGet | ResourcesRead | TasksUpdate) {
+        return Ok(());
+    }
+    let is_answers =
+        |value: &Value| value.as_object().is_some_and(|all| all.values().all(Value::is_object));
+    if params.get("inputResponses").is_some_and(|value| !is_answers(value)) {
+        return Err(RpcError::invalid_params("`inputResponses` must be an object of objects"));
+    }
+    if params.get("requestState").is_some_and(|state| !state.is_string()) {
+        return Err(RpcError::invalid_params("`requestState` must be a string"));
+    }
+    Ok(())
+}
+
+/// True if a `subscriptions/listen` wants to hear of tasks.
+pub fn listens_to_tasks(method: Method, params: &Params) -> bool {
+    let wishes = params.get("notifications").and_then(Value::as_object);
+    method == Method::Listen && wishes.is_some_and(|wishes| wishes.contains_key("taskIds"))
 }
 
 fn name(params: &Params) -> Result<(), Fault> {
@@ -94,12 +126,14 @@ fn listen(params: &Params) -> Result<(), Fault> {
             return Err(wrong("the wishes in `notifications` must be true or false"));
         }
     }
-    let Some(uris) = wishes.get("resourceSubscriptions") else { return Ok(()) };
-    let uris = uris.as_array().filter(|uris| uris.len() <= MOST_URIS);
-    let uris = uris.ok_or_else(|| wrong("`resourceSubscriptions` must be a list of URIs"))?;
-    uris.iter().try_for_each(|uri| {
-        checked_uri(uri.as_str().ok_or_else(|| wrong("a resource subscription must be a URI"))?)
-    })
+    let texts = |key: &str| -> Result<Vec<&str>, Fault> {
+        let Some(list) = wishes.get(key) else { return Ok(Vec::new()) };
+        let list = list.as_array().filter(|list| list.len() <= MOST_WISHES);
+        let texts = list.and_then(|list| list.iter().map(Value::as_str).collect());
+        texts.ok_or_else(|| wrong(&format!("`{key}` must be a list of at most 1000 strings")))
+    };
+    texts("taskIds")?;
+    texts("resourceSubscriptions")?.into_iter().try_for_each(checked_uri)
 }
 
 fn text<'p>(params: &'p Params, key: &str) -> Result<&'p str, Fault> {
@@ -185,8 +219,25 @@ mod tests {
             (Method::Complete, json!({"ref": {"type": "ref/prompt", "name": "a"}})),
             (Method::Listen, json!({"notifications": {"toolsListChanged": 1}})),
             (Method::Listen, json!({"notifications": {"resourceSubscriptions": "a:b"}})),
+            (Method::Listen, json!({"notifications": {"taskIds": [1]}})),
+            (Method::TasksGet, json!({})),
+            (Method::TasksUpdate, json!({"taskId": "a"})),
         ] {
             assert!(matches!(verdict(method, params.clone()), Err(Fault::Type(_))), "{params}");
+        }
+    }
+
+    #[test]
+    fn answers_of_a_client_have_a_form_too() {
+        let verdict = |params: Value| check_inputs(Method::ToolsCall, params.as_object().unwrap());
+        assert_eq!(verdict(json!({"inputResponses": {"a": {}}, "requestState": ""})), Ok(()));
+        for wrong in [
+            json!({"inputResponses": null}),
+            json!({"inputResponses": []}),
+            json!({"inputResponses": {"a": 5}}),
+            json!({"requestState": {}}),
+        ] {
+            assert!(verdict(wrong.clone()).is_err(), "{wrong}");
         }
     }
 

@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use crate::base::cancel::{Cancellation, Cause};
 use crate::base::clock::Now;
 use crate::base::principal::Principal;
+use crate::mcp::capability::ClientCapabilities;
 use crate::mcp::era::Version;
 use crate::mcp::meta::LogLevel;
 use crate::mcp::outlet::{Outlet, OutletLimits};
@@ -32,6 +34,8 @@ pub struct Session {
     pub principal: Arc<Principal>,
     /// What was negotiated.
     pub version: Version,
+    /// What the client can do for the server.
+    pub capabilities: ClientCapabilities,
     /// The session as one who hears of changes; its outlet is the standalone stream.
     pub listener: Arc<Listener>,
     limits: OutletLimits,
@@ -46,6 +50,24 @@ struct State {
     running: HashMap<Id, Arc<Cancellation>>,
     streams: BTreeMap<u64, Arc<Outlet>>,
     last_stream: u64,
+    asked: HashMap<Id, (Arc<dyn Asker>, String)>,
+    last_asked: i64,
+}
+
+/// Somebody who has asked the client and waits for its answer.
+pub trait Asker: std::fmt::Debug + Send + Sync {
+    /// The answer to what was asked under `key`: a result, or the client's sentence for why there
+    /// is none.
+    fn answered(self: Arc<Self>, key: &str, outcome: Result<Value, String>);
+}
+
+/// What `initialize` settled.
+#[derive(Clone, Copy, Debug)]
+pub struct Negotiated {
+    /// The version.
+    pub version: Version,
+    /// What the client can do for the server.
+    pub capabilities: ClientCapabilities,
 }
 
 /// The session already runs a request with this id.
@@ -57,7 +79,7 @@ impl Session {
     pub fn new(
         id: String,
         principal: Arc<Principal>,
-        version: Version,
+        negotiated: Negotiated,
         outlet: Arc<Outlet>,
         limits: OutletLimits,
         now: Now,
@@ -72,7 +94,8 @@ impl Session {
         Self {
             id,
             principal,
-            version,
+            version: negotiated.version,
+            capabilities: negotiated.capabilities,
             listener,
             limits,
             created: now,
@@ -131,6 +154,34 @@ impl Session {
         if let Some(cancellation) = cancellation {
             cancellation.cancel(Cause::Client);
         }
+    }
+
+    /// The id of a request to the client, whose answer `asker` gets under `key`.
+    pub fn ask(&self, asker: &Arc<dyn Asker>, key: &str) -> Id {
+        let mut state = self.state.lock();
+        state.last_asked += 1;
+        let id = Id::Number(state.last_asked);
+        state.asked.insert(id.clone(), (Arc::clone(asker), key.to_owned()));
+        id
+    }
+
+    /// Hands the client's answer to who asked; an answer that nobody waits for is nothing.
+    pub fn answer(&self, id: &Id, outcome: Result<Value, String>) {
+        let asked = self.state.lock().asked.remove(id);
+        if let Some((asker, key)) = asked {
+            asker.answered(&key, outcome);
+        }
+    }
+
+    /// Waits no more for the answers to these requests; gives those that were still open.
+    pub fn withdraw(&self, ids: &[Id]) -> Vec<Id> {
+        let mut state = self.state.lock();
+        let open: Vec<Id> = ids.iter().filter(|id| state.asked.contains_key(id)).cloned().collect();
+        // Whoever is let go of here may lock the session when it is dropped.
+        let let_go: Vec<_> = open.iter().filter_map(|id| state.asked.remove(id)).collect();
+        drop(state);
+        drop(let_go);
+        open
     }
 
     /// Opens a stream for one request and gives its number.
@@ -217,7 +268,10 @@ mod tests {
         Session::new(
             "s".into(),
             Arc::new(Principal::new(AuthMethod::ApiKey, "u", vec![])),
-            Version::V2025_11_25,
+            Negotiated {
+                version: Version::V2025_11_25,
+                capabilities: ClientCapabilities::default(),
+            },
             Arc::new(Outlet::new(limits)),
             limits,
             Now::from_micros(0),

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::session::Session;
+use super::session::{Negotiated, Session};
 use crate::base::clock::Now;
 use crate::base::ids::session_id;
 use crate::base::principal::Principal;
-use crate::mcp::era::Version;
 use crate::mcp::outlet::{Outlet, OutletLimits};
 
 /// Bounds of the table.
@@ -55,7 +54,7 @@ impl Sessions {
     pub fn open(
         &self,
         principal: &Arc<Principal>,
-        version: Version,
+        negotiated: Negotiated,
         limits: &SessionLimits,
         now: Now,
     ) -> Result<Arc<Session>, SessionError> {
@@ -73,7 +72,7 @@ impl Sessions {
         let session = Arc::new(Session::new(
             id.clone(),
             Arc::clone(principal),
-            version,
+            negotiated,
             Arc::new(Outlet::new(limits.outlet)),
             limits.outlet,
             now,
@@ -174,7 +173,11 @@ impl State {
 mod tests {
     use super::*;
     use crate::base::principal::AuthMethod;
+    use crate::mcp::capability::ClientCapabilities;
+    use crate::mcp::era::Version;
 
+    const NEGOTIATED: Negotiated =
+        Negotiated { version: Version::V2025_11_25, capabilities: ClientCapabilities::NONE };
     const LIMITS: SessionLimits = SessionLimits {
         sessions: 3,
         sessions_per_principal: 2,
@@ -195,7 +198,7 @@ mod tests {
     fn caps_hold_for_each_and_for_all_and_the_idle_make_room() {
         let sessions = Sessions::default();
         let open = |who: &str, now| {
-            sessions.open(&user(who), Version::V2025_11_25, &LIMITS, now).map(|s| s.id.clone())
+            sessions.open(&user(who), NEGOTIATED, &LIMITS, now).map(|s| s.id.clone())
         };
         assert!(open("a", at(0)).is_ok() && open("a", at(0)).is_ok());
         assert_eq!(open("a", at(0)), Err(SessionError::Full), "two are enough for one");
@@ -208,7 +211,7 @@ mod tests {
     #[test]
     fn a_session_is_found_by_its_owner_only_and_while_it_lives() {
         let sessions = Sessions::default();
-        let id = sessions.open(&user("a"), Version::ASSUMED, &LIMITS, at(0)).unwrap().id.clone();
+        let id = sessions.open(&user("a"), NEGOTIATED, &LIMITS, at(0)).unwrap().id.clone();
         assert!(sessions.find(&id, &user("b"), &LIMITS, at(1)).is_none());
         assert!(sessions.find(&id, &user("a"), &LIMITS, at(9)).is_some());
         assert!(sessions.find(&id, &user("a"), &LIMITS, at(18)).is_some(), "use keeps it alive");

@@ -117,7 +117,11 @@ fn notices_are_told_from_requests() {
     let Ok(Incoming::Notice(notice, None)) = verdict(&[], cancelled) else { panic!() };
     assert_eq!(notice, Notice::Cancelled(Id::Number(7)));
     let response = json!({"jsonrpc":"2.0","id":1,"result":{}});
-    assert!(matches!(verdict(&[], response.clone()), Ok(Incoming::Notice(Notice::Other, _))));
+    let Ok(Incoming::Notice(answered, None)) = verdict(&[], response.clone()) else { panic!() };
+    assert_eq!(answered, Notice::Answered(Id::Number(1), Ok(json!({}))));
+    let error = json!({"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":"no"}});
+    let Ok(Incoming::Notice(answered, None)) = verdict(&[], error) else { panic!() };
+    assert_eq!(answered, Notice::Answered(Id::Number(1), Err("no".into())));
     assert_eq!(refusal(&[VERSION], response), (400, -32600));
     assert_eq!(refusal(&[VERSION], json!([call("tools/call", "echo")])), (400, -32600));
 }

@@ -1,0 +1,155 @@
+//! How a call becomes a task, and the methods of tasks in both shapes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::dispatch::Work;
+use super::outcome::Outcome;
+use super::parked::{Parked, Script};
+use super::pending::{Destination, Pending};
+use super::services::Services;
+use super::snapshot::Snapshot;
+use super::tasks::{Status, Subject, Task};
+use super::tools::writer;
+use crate::backend::asking::Round;
+use crate::backend::task::TaskPhase;
+use crate::base::cancel::Cancellation;
+use crate::base::clock::Now;
+use crate::guard::refusal::Refusal;
+use crate::guard::validate::Call;
+use crate::mcp::era::Version;
+use crate::mcp::errors::RpcError;
+use crate::mcp::result::ResultWriter;
+use crate::mcp::tasks::TaskState;
+use crate::proto::object::Object;
+
+impl Parked {
+    /// Answers the call with a task, which goes on where the call stands.
+    pub(super) fn become_task(self: &Arc<Self>, round: Round, ttl: Option<Duration>) {
+        let limits = &self.snapshot.tasks;
+        let ttl = ttl.unwrap_or(limits.ttl).min(limits.ttl);
+        let cancellation: Arc<Cancellation> = Arc::default();
+        let session = self.pending.destination().addressee().and_then(|a| a.session.clone());
+        let subject = Subject {
+            principal: Arc::clone(&self.script.principal),
+            tool: self.script.tool.clone(),
+            version: self.script.version,
+            session: session.filter(|_| self.script.version.has_requested_tasks()),
+            cancellation: Arc::clone(&cancellation),
+            ttl,
+        };
+        let Ok(task) = self.services.tasks.open(&self.services, subject, limits) else {
+            return self.complete(Outcome::Error(Refusal::Overloaded("Too many tasks").error()));
+        };
+        let Some((exchange, permit)) = self.pending.hand_over() else {
+            task.cancel();
+            return;
+        };
+        let created =
+            writer(&self.snapshot, self.script.version).task_created(&task.view(&task.status()));
+        let deadline = Now::read().plus(ttl);
+        task.expire_at(deadline, &self.services);
+        let destination = Destination::Task(Arc::clone(&task));
+        let pending = Pending::new(exchange, destination, cancellation, permit);
+        let subject = task.subject();
+        let script = Script {
+            outlet: subject.session.as_ref().map(|session| Arc::clone(&session.listener.outlet)),
+            phase: TaskPhase::Running(Arc::clone(&task) as Arc<_>),
+            ..self.script.clone()
+        };
+        let services = Arc::clone(&self.services);
+        let parked = Self::new(pending, script, services, Arc::clone(&self.snapshot), round);
+        // The client has its task before the task has anything to tell.
+        self.complete(Outcome::Result(created));
+        parked.start(deadline);
+    }
+}
+
+fn find(services: &Services, call: &Call) -> Result<Arc<Task>, Refusal> {
+    let task = services.tasks.find(call.target().unwrap_or_default(), call.principal());
+    task.ok_or_else(|| Refusal::NotFound(RpcError::unknown_task()))
+}
+
+fn done(json: Vec<u8>) -> Work {
+    Work::now(Outcome::Result(json))
+}
+
+/// `tasks/get`.
+pub fn get(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
+    let task = find(services, call)?;
+    let writer = writer(snapshot, call.version());
+    let status = task.status();
+    Ok(done(writer.object(|object| write_detailed(object, &task, &status, &writer))))
+}
+
+/// Appends a task with what belongs to its state, as `version` shows it.
+pub(super) fn write_detailed(
+    object: &mut Object<'_>,
+    task: &Task,
+    status: &Status,
+    writer: &ResultWriter<'_>,
+) {
+    task.view(status).write_members(object, writer.version);
+    if !writer.version.has_task_handles() {
+        return;
+    }
+    if status.state == TaskState::InputRequired {
+        writer.write_input_requests(object, &status.asked);
+    }
+    match &status.outcome {
+        Some(Outcome::Result(json) | Outcome::ToolError(json)) => {
+            object.raw("result", json);
+        }
+        Some(Outcome::Error(error)) if status.state == TaskState::Failed => {
+            object.value("error", &error.to_value());
+        }
+        _ => {}
+    }
+}
+
+/// `tasks/update` (2026-07-28).
+pub fn update(services: &Services, snapshot: &Snapshot, call: &mut Call) -> Result<Work, Refusal> {
+    let task = find(services, call)?;
+    if let Some(Value::Object(responses)) = call.take_params().remove("inputResponses") {
+        task.update(responses);
+    }
+    Ok(done(writer(snapshot, call.version()).object(|_| {})))
+}
+
+/// `tasks/cancel`: a wish in the extension, an order in the shape before it.
+pub fn cancel(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
+    let task = find(services, call)?;
+    let writer = writer(snapshot, call.version());
+    let is_first = task.cancel();
+    if call.version().has_task_handles() {
+        return Ok(done(writer.object(|_| {})));
+    }
+    if !is_first {
+        let error = RpcError::invalid_params("The task has ended already");
+        return Err(Refusal::Invalid(200, error));
+    }
+    let status = task.status();
+    Ok(done(writer.object(|object| task.view(&status).write_members(object, writer.version))))
+}
+
+/// `tasks/result` (2025-11-25): the answer is that of the call, and may come later.
+pub fn result(services: &Services, call: &Call) -> Result<Work, Refusal> {
+    Ok(Work::Await(find(services, call)?))
+}
+
+/// The tasks of a caller, for `tasks/list` (2025-11-25).
+pub fn shown(services: &Services, call: &Call, version: Version) -> Vec<(String, Vec<u8>)> {
+    let all = services.tasks.of(call.principal());
+    let written = |task: &Arc<Task>| {
+        let status = task.status();
+        let mut json = Vec::new();
+        let mut object = Object::open(&mut json);
+        let view = task.view(&status);
+        view.write_members(&mut object, version);
+        object.close();
+        (view.id.to_owned(), json)
+    };
+    all.iter().map(written).collect()
+}

@@ -1,0 +1,482 @@
+//! Tasks: calls whose client does not wait but asks. A task belongs to its principal; to anyone
+//! else it does not exist. It is kept until its time is over, within bounds.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+
+use super::outcome::Outcome;
+use super::parked::request_json;
+use super::pending::{Addressee, Pending};
+use super::services::{Expire, Services};
+use crate::backend::task::TaskStatus;
+use crate::base::cancel::{Cancellation, Cause};
+use crate::base::clock::{Now, unix_micros};
+use crate::base::ids::session_id;
+use crate::base::principal::Principal;
+use crate::mcp::era::Version;
+use crate::mcp::errors::RpcError;
+use crate::mcp::input::InputRequest;
+use crate::mcp::legacy::session::{Asker, Session};
+use crate::mcp::meta::RELATED_TASK;
+use crate::mcp::outlet::Weight;
+use crate::mcp::tasks::{TaskState, TaskView};
+
+/// Longest status message, in characters.
+const MESSAGE_CHARACTERS: usize = 512;
+
+/// Bounds of tasks.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskLimits {
+    /// Most tasks, running and finished.
+    pub tasks: usize,
+    /// Most tasks of one principal.
+    pub tasks_per_principal: usize,
+    /// Most bytes of results that are kept.
+    pub result_bytes: usize,
+    /// How long a task is kept; a client may ask for less.
+    pub ttl: Duration,
+    /// How often a client should ask.
+    pub poll: Duration,
+}
+
+/// All tasks; see the module.
+#[derive(Debug, Default)]
+pub struct Tasks {
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    by_id: HashMap<String, Arc<Task>>,
+    /// How many each principal has.
+    counts: HashMap<String, usize>,
+    /// Bytes of all results.
+    bytes: usize,
+}
+
+/// What a task is about.
+#[derive(Debug)]
+pub struct Subject {
+    /// Whose it is.
+    pub principal: Arc<Principal>,
+    /// The tool that was called.
+    pub tool: String,
+    /// The revision of the call.
+    pub version: Version,
+    /// The session of the call (2025-11-25).
+    pub session: Option<Arc<Session>>,
+    /// What ends it early.
+    pub cancellation: Arc<Cancellation>,
+    /// How long it is kept.
+    pub ttl: Duration,
+}
+
+/// One task.
+#[derive(Debug)]
+pub struct Task {
+    id: String,
+    subject: Subject,
+    created: u64,
+    poll: Duration,
+    services: Weak<Services>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    state: TaskState,
+    message: Option<String>,
+    updated: u64,
+    outcome: Option<Outcome>,
+    /// Bytes of it that count in the table.
+    counted: usize,
+    asked: Vec<Asked>,
+    asker: Option<Arc<dyn Asker>>,
+    /// Keys that were given to the client: none is given twice.
+    used_keys: BTreeSet<String>,
+    /// Who waits for the result (2025-11-25).
+    waiters: Vec<Arc<Pending>>,
+}
+
+/// A request that the client has not answered.
+#[derive(Clone, Debug)]
+struct Asked {
+    /// The handler's key.
+    key: String,
+    /// The client's key.
+    shown: String,
+    request: InputRequest,
+}
+
+/// What a client is told of a task.
+#[derive(Debug)]
+pub struct Status {
+    /// Where it stands.
+    pub state: TaskState,
+    message: Option<String>,
+    updated: u64,
+    /// What it came to.
+    pub outcome: Option<Outcome>,
+    /// What the client is to answer, by the client's keys.
+    pub asked: Vec<(String, InputRequest)>,
+}
+
+/// Why there is no new task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRoom;
+
+impl Tasks {
+    /// Opens a task; finished ones of the same principal make room for it.
+    pub fn open(
+        &self,
+        services: &Arc<Services>,
+        subject: Subject,
+        limits: &TaskLimits,
+    ) -> Result<Arc<Task>, NoRoom> {
+        let id = session_id().map_err(|_| NoRoom)?;
+        let created = unix_micros();
+        let task = Arc::new(Task {
+            id: id.clone(),
+            created,
+            poll: limits.poll,
+            services: Arc::downgrade(services),
+            state: Mutex::new(State {
+                state: TaskState::Working,
+                message: None,
+                updated: created,
+                outcome: None,
+                counted: 0,
+                asked: Vec::new(),
+                asker: None,
+                used_keys: BTreeSet::new(),
+                waiters: Vec::new(),
+            }),
+            subject,
+        });
+        let mut table = self.table.lock();
+        let principal = &task.subject.principal.key;
+        let has_room = |table: &Table| {
+            let own = table.counts.get(principal).copied().unwrap_or(0);
+            table.by_id.len() < limits.tasks && own < limits.tasks_per_principal
+        };
+        if !has_room(&table) {
+            table.drop_oldest_final(|other| other.subject.principal.key == *principal);
+        }
+        if !has_room(&table) {
+            return Err(NoRoom);
+        }
+        *table.counts.entry(principal.clone()).or_default() += 1;
+        table.by_id.insert(id, Arc::clone(&task));
+        Ok(task)
+    }
+
+    /// The task with this id, if it is `principal`'s.
+    pub fn find(&self, id: &str, principal: &Principal) -> Option<Arc<Task>> {
+        let task = self.table.lock().by_id.get(id).cloned()?;
+        (task.subject.principal.key == principal.key).then_some(task)
+    }
+
+    /// All tasks of a principal, oldest first.
+    pub fn of(&self, principal: &Principal) -> Vec<Arc<Task>> {
+        let is_own = |task: &&Arc<Task>| task.subject.principal.key == principal.key;
+        let mut own: Vec<_> = self.table.lock().by_id.values().filter(is_own).cloned().collect();
+        own.sort_by(|left, right| (left.created, &left.id).cmp(&(right.created, &right.id)));
+        own
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.lock().by_id.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn remove(&self, id: &str) {
+        let removed = self.table.lock().remove(id);
+        drop(removed);
+    }
+
+    /// Counts a result that is to be kept; older ones make room for it. False if it never fits.
+    fn make_room(&self, size: usize, most: usize) -> bool {
+        if size > most {
+            return false;
+        }
+        let mut table = self.table.lock();
+        while table.bytes + size > most && table.drop_oldest_final(|_| true) {}
+        table.bytes += size;
+        true
+    }
+
+    fn give_back(&self, size: usize) {
+        let mut table = self.table.lock();
+        table.bytes = table.bytes.saturating_sub(size);
+    }
+}
+
+impl Table {
+    fn remove(&mut self, id: &str) -> Option<Arc<Task>> {
+        let task = self.by_id.remove(id)?;
+        self.bytes = self.bytes.saturating_sub(task.state.lock().counted);
+        let principal = &task.subject.principal.key;
+        if let Some(count) = self.counts.get_mut(principal) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.counts.remove(principal);
+            }
+        }
+        Some(task)
+    }
+
+    /// Drops the oldest finished task of those; false if there is none.
+    fn drop_oldest_final(&mut self, which: impl Fn(&Task) -> bool) -> bool {
+        let finished = self.by_id.values().filter(|task| which(task) && task.is_final());
+        let Some(id) = finished.min_by_key(|task| task.created).map(|task| task.id.clone()) else {
+            return false;
+        };
+        self.remove(&id).is_some()
+    }
+}
+
+impl Task {
+    /// The tool that was called.
+    pub fn tool(&self) -> &str {
+        &self.subject.tool
+    }
+
+    /// What it is about.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Forgets the task when its time is over.
+    pub fn expire_at(self: &Arc<Self>, at: Now, services: &Services) {
+        let target: Weak<Self> = Arc::downgrade(self);
+        services.timer.arm(at, target as Weak<dyn Expire>);
+    }
+
+    fn is_final(&self) -> bool {
+        self.state.lock().state.is_final()
+    }
+
+    /// Where it stands now.
+    pub fn status(&self) -> Status {
+        let state = self.state.lock();
+        Status {
+            state: state.state,
+            message: state.message.clone(),
+            updated: state.updated,
+            outcome: state.outcome.clone(),
+            asked: state.asked.iter().map(|a| (a.shown.clone(), a.request.clone())).collect(),
+        }
+    }
+
+    /// `status` in the words of the wire.
+    pub fn view<'t>(&'t self, status: &'t Status) -> TaskView<'t> {
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        TaskView {
+            id: &self.id,
+            state: status.state,
+            message: status.message.as_deref(),
+            created: self.created,
+            updated: status.updated,
+            ttl_ms: milliseconds(self.subject.ttl),
+            poll_ms: milliseconds(self.poll),
+        }
+    }
+
+    /// Asks the client: through the task, and on the stream of whoever waits for its result.
+    pub fn ask(&self, asker: &Arc<dyn Asker>, requests: Vec<(String, InputRequest)>) {
+        let waiter = {
+            let mut state = self.state.lock();
+            if state.state.is_final() {
+                return;
+            }
+            for (key, request) in requests {
+                let shown = state.unused(&key);
+                state.asked.push(Asked { key, shown, request });
+            }
+            state.asker = Some(Arc::clone(asker));
+            state.enter(TaskState::InputRequired);
+            state.waiters.first().cloned()
+        };
+        if let Some(addressee) = waiter.as_ref().and_then(|w| w.destination().addressee()) {
+            self.deliver(addressee);
+        }
+        self.tell();
+    }
+
+    /// Sends what is asked on a stream of the client (2025-11-25).
+    fn deliver(&self, addressee: &Addressee) {
+        let Some(session) = &addressee.session else { return };
+        let (asked, asker) = {
+            let state = self.state.lock();
+            (state.asked.clone(), state.asker.clone())
+        };
+        let Some(asker) = asker else { return };
+        for Asked { key, request, .. } in asked {
+            let id = session.ask(&asker, &key);
+            let json = request_json(&id, &request, self.subject.version, self.related());
+            addressee.outlet.push(json, Weight::Kept);
+        }
+    }
+
+    /// The `_meta` of messages about it (2025-11-25).
+    pub fn related(&self) -> Map<String, Value> {
+        let mut meta = Map::new();
+        meta.insert(RELATED_TASK.into(), json!({ "taskId": self.id }));
+        meta
+    }
+
+    /// Takes the client's answers (2026-07-28); those to nothing that is asked are ignored.
+    pub fn update(&self, responses: Map<String, Value>) {
+        for (shown, response) in responses {
+            let found = {
+                let state = self.state.lock();
+                let asked = state.asked.iter().find(|asked| asked.shown == shown);
+                asked.map(|asked| asked.key.clone()).zip(state.asker.clone())
+            };
+            if let Some((key, asker)) = found {
+                asker.answered(&key, Ok(response));
+            }
+        }
+    }
+
+    /// What was asked under `key` is answered; the task goes on if that was all.
+    pub fn answered(&self, key: &str, is_complete: bool) {
+        {
+            let mut state = self.state.lock();
+            state.asked.retain(|asked| asked.key != key);
+            if is_complete && !state.state.is_final() {
+                state.asker = None;
+                state.enter(TaskState::Working);
+            }
+        }
+        self.tell();
+    }
+
+    /// Ends the task with what its handler came to.
+    pub fn finish(&self, mut outcome: Outcome) {
+        let Some(services) = self.services.upgrade() else { return };
+        let mut size = outcome.size();
+        let most = services.snapshot.load().tasks.result_bytes;
+        if !services.tasks.make_room(size, most) {
+            size = 0;
+            outcome = Outcome::Error(RpcError::internal("The result is too large to be kept"));
+        }
+        let state = match &outcome {
+            Outcome::Result(_) | Outcome::ToolError(_) => TaskState::Completed,
+            Outcome::Error(_) => TaskState::Failed,
+        };
+        if !self.end(state, outcome, size) {
+            services.tasks.give_back(size);
+        }
+    }
+
+    /// Ends the task for its client; what runs is asked to stop. False if it has ended already.
+    pub fn cancel(&self) -> bool {
+        let outcome = Outcome::Error(RpcError::internal("The task was cancelled"));
+        let is_first = self.end(TaskState::Cancelled, outcome, 0);
+        if is_first {
+            self.subject.cancellation.cancel(Cause::Client);
+        }
+        is_first
+    }
+
+    fn end(&self, to: TaskState, outcome: Outcome, counted: usize) -> bool {
+        let waiters = {
+            let mut state = self.state.lock();
+            if state.state.is_final() {
+                return false;
+            }
+            state.enter(to);
+            state.outcome = Some(outcome.clone());
+            state.counted = counted;
+            state.asked = Vec::new();
+            state.asker = None;
+            std::mem::take(&mut state.waiters)
+        };
+        for waiter in waiters {
+            waiter.complete(outcome.clone());
+        }
+        self.tell();
+        true
+    }
+
+    /// Answers `waiter` with what the task comes to, now or later (2025-11-25).
+    pub fn wait(&self, waiter: Arc<Pending>) {
+        let outcome = {
+            let mut state = self.state.lock();
+            state.waiters.retain(|other| !other.is_over());
+            if state.outcome.is_none() {
+                state.waiters.push(Arc::clone(&waiter));
+            }
+            state.outcome.clone()
+        };
+        match (outcome, waiter.destination().addressee()) {
+            (Some(outcome), _) => waiter.complete(outcome),
+            (None, Some(addressee)) => self.deliver(addressee),
+            (None, None) => {}
+        }
+    }
+
+    /// Tells those who listen that it has changed.
+    fn tell(&self) {
+        if let Some(services) = self.services.upgrade() {
+            services.publish_task(self);
+        }
+    }
+}
+
+impl State {
+    fn enter(&mut self, state: TaskState) {
+        self.state = state;
+        self.updated = unix_micros();
+    }
+
+    /// A key for the client that it has not seen before.
+    fn unused(&mut self, key: &str) -> String {
+        let mut shown = key.to_owned();
+        let mut number = 1;
+        while !self.used_keys.insert(shown.clone()) {
+            number += 1;
+            shown = format!("{key}-{number}");
+        }
+        shown
+    }
+}
+
+impl TaskStatus for Task {
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn set_message(&self, message: &str) {
+        {
+            let mut state = self.state.lock();
+            if state.state.is_final() {
+                return;
+            }
+            state.message = Some(message.chars().take(MESSAGE_CHARACTERS).collect());
+            state.updated = unix_micros();
+        }
+        self.tell();
+    }
+}
+
+impl Expire for Task {
+    fn expire(&self, _: Now) {
+        let outcome = Outcome::Error(RpcError::internal("The task has expired"));
+        self.end(TaskState::Failed, outcome, 0);
+        self.subject.cancellation.cancel(Cause::Deadline);
+        if let Some(services) = self.services.upgrade() {
+            services.tasks.remove(&self.id);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! How a granted call begins to wait: it gets a place among the calls that wait, is registered in
+//! its session, and goes to a handler thread or to the task that it asks for.
+
+use std::sync::Arc;
+
+use super::dispatch::{Blocking, TaskChoice};
+use super::exchange::Exchange;
+use super::outcome::Outcome;
+use super::parked::{Parked, Script};
+use super::pending::{Addressee, Destination, Pending};
+use super::road::CallParts;
+use super::snapshot::Snapshot;
+use super::tasks::Task;
+use crate::backend::asking::Round;
+use crate::backend::task::TaskPhase;
+use crate::base::cancel::Cancellation;
+use crate::base::clock::Now;
+use crate::guard::refusal::Refusal;
+use crate::mcp::capability::ClientCapabilities;
+use crate::mcp::era::Era;
+use crate::mcp::errors::RpcError;
+use crate::mcp::outlet::Outlet;
+
+/// A bound on calls that wait is reached.
+pub(super) const TOO_MANY_CALLS: Refusal = Refusal::Overloaded("Too many calls at once");
+
+/// A call that is about to wait.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) exchange: Exchange,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) parts: CallParts,
+}
+
+/// What hears of a call and takes its answer.
+#[derive(Debug)]
+pub(super) struct Heard {
+    /// The stream.
+    pub(super) outlet: Arc<Outlet>,
+    /// It is of this call alone, and ends with it.
+    pub(super) is_own: bool,
+    /// The client reads requests on it (handshake revisions).
+    pub(super) takes_requests: bool,
+}
+
+/// The call comes back with what is wrong.
+pub(super) type Begun = Result<(), Box<(Waiting, Refusal)>>;
+
+impl Waiting {
+    /// Hands the call to a handler thread.
+    pub(super) fn begin(
+        self,
+        work: Blocking,
+        heard: Heard,
+        cancellation: &Arc<Cancellation>,
+        now: Now,
+    ) -> Begun {
+        let script = self.script(&work, &heard);
+        let snapshot = Arc::clone(&self.snapshot);
+        let services = Arc::clone(self.exchange.services());
+        let pending = self.register(heard, cancellation)?;
+        let deadline = now.plus(snapshot.calls.timeout);
+        let round = work.inputs.map(|inputs| inputs.round).unwrap_or_default();
+        let parked = Parked::new(pending, script, services, snapshot, round);
+        match work.tasks {
+            TaskChoice::AtOnce(ttl) => parked.become_task(Round::default(), ttl),
+            TaskChoice::Never | TaskChoice::WhenHandlerSays => parked.start(deadline),
+        }
+        Ok(())
+    }
+
+    /// Waits for what a task comes to.
+    pub(super) fn wait_for(
+        self,
+        task: &Arc<Task>,
+        heard: Heard,
+        cancellation: &Arc<Cancellation>,
+    ) -> Begun {
+        let services = Arc::clone(self.exchange.services());
+        let pending = Arc::new(self.register(heard, cancellation)?);
+        services.calls.register(cancellation);
+        let waiter = Arc::downgrade(&pending);
+        cancellation.on_cancel(move || {
+            if let Some(pending) = waiter.upgrade() {
+                pending.complete(Outcome::Error(RpcError::internal("The call was cancelled")));
+            }
+        });
+        task.wait(pending);
+        Ok(())
+    }
+
+    fn register(
+        self,
+        heard: Heard,
+        cancellation: &Arc<Cancellation>,
+    ) -> Result<Pending, Box<(Self, Refusal)>> {
+        let services = Arc::clone(self.exchange.services());
+        let Some(permit) = services.calls.admit(&self.parts.principal.key, &self.snapshot.calls)
+        else {
+            return Err(Box::new((self, TOO_MANY_CALLS)));
+        };
+        if let Some(session) = &self.parts.session
+            && session.begin(&self.parts.id, cancellation).is_err()
+        {
+            let conflict = Refusal::Conflict("A request with this id is running");
+            return Err(Box::new((self, conflict)));
+        }
+        let addressee = Addressee {
+            id: self.parts.id,
+            era: self.parts.version.era(),
+            session: self.parts.session,
+            outlet: heard.outlet,
+        };
+        let destination =
+            if heard.is_own { Destination::Own(addressee) } else { Destination::Shared(addressee) };
+        Ok(Pending::new(self.exchange, destination, Arc::clone(cancellation), Some(permit)))
+    }
+
+    fn script(&self, work: &Blocking, heard: &Heard) -> Script {
+        let parts = &self.parts;
+        let can_be_asked = match parts.version.era() {
+            Era::Modern => true,
+            Era::Legacy => heard.takes_requests && parts.session.is_some(),
+        };
+        Script {
+            run: Arc::clone(&work.run),
+            binding: work.inputs.as_ref().map(|inputs| inputs.binding.clone()),
+            principal: Arc::clone(&parts.principal),
+            version: parts.version,
+            wishes: parts.wishes.clone(),
+            capabilities: if can_be_asked {
+                parts.capabilities
+            } else {
+                ClientCapabilities::default()
+            },
+            tool: work.tool.clone(),
+            outlet: Some(Arc::clone(&heard.outlet)),
+            phase: match work.tasks {
+                TaskChoice::Never => TaskPhase::Never,
+                TaskChoice::WhenHandlerSays | TaskChoice::AtOnce(_) => TaskPhase::Possible,
+            },
+        }
+    }
+}
