@@ -36,7 +36,8 @@ impl Conn {
             Weight::Droppable | Weight::Notice | Weight::Kept => None,
         });
         let is_over = status.is_some() || taken.ended;
-        if is_over && accepts.json && !answering.has_begun && taken.frames.len() <= 1 {
+        let is_json = accepts.json && (!accepts.prefers_events || status != Some(200));
+        if is_over && is_json && !answering.has_begun && taken.frames.len() <= 1 {
             let body = taken.frames.pop().map_or(Body::Empty, |frame| Body::Json(frame.json));
             let cors = answering.streamed.cors.take();
             let reply = Reply { body, cors, ..Reply::empty(status.unwrap_or(202)) };

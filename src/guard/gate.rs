@@ -29,6 +29,8 @@ pub struct Accepts {
     pub json: bool,
     /// `text/event-stream`.
     pub events: bool,
+    /// It would rather have the latter: by its weight, or by naming it first.
+    pub prefers_events: bool,
 }
 
 /// Token: the request may come in. Made only by the gate.
@@ -143,34 +145,70 @@ fn is_json(head: &Head) -> bool {
 
 /// What `Accept` takes (RFC 9110 §12.5.1); no `Accept` takes everything.
 fn accepts(head: &Head) -> Accepts {
-    let mut accepts = Accepts { json: false, events: false };
-    let mut named = false;
+    let mut json = Preference::default();
+    let mut events = Preference::default();
+    let mut named = 0;
     for value in head.headers_named("accept") {
-        named = true;
         for range in std::str::from_utf8(value).unwrap_or_default().split(',') {
+            named += 1;
             let mut parts = range.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default();
+            let weight = parts.find_map(weight).unwrap_or(FULL_WEIGHT);
             let is = |range: &str| media.eq_ignore_ascii_case(range);
-            if parts.any(is_zero_quality) {
-                continue;
+            if is("application/json") || is("application/*") || is("*/*") {
+                json.at_least(weight, named);
             }
-            accepts.json |= is("application/json") || is("application/*") || is("*/*");
-            accepts.events |= is("text/event-stream") || is("text/*") || is("*/*");
+            if is("text/event-stream") || is("text/*") || is("*/*") {
+                events.at_least(weight, named);
+            }
         }
     }
-    if !named {
-        accepts = Accepts { json: true, events: true };
-    }
+    let takes_all = head.count_of("accept") == 0;
     // An event stream has no length, and HTTP/1.0 has no chunks.
-    accepts.events &= !head.http_1_0();
-    accepts
+    let takes_events = (events.weight > 0 || takes_all) && !head.http_1_0();
+    Accepts {
+        json: json.weight > 0 || takes_all,
+        events: takes_events,
+        prefers_events: takes_events && events.is_before(json),
+    }
 }
 
-fn is_zero_quality(parameter: &str) -> bool {
-    parameter
-        .strip_prefix("q=")
-        .or_else(|| parameter.strip_prefix("Q="))
-        .is_some_and(|q| q.starts_with('0') && q.bytes().skip(1).all(|b| b == b'.' || b == b'0'))
+/// How much a client likes a form: its weight, and which range gave it.
+#[derive(Clone, Copy, Default)]
+struct Preference {
+    weight: u32,
+    place: u32,
+}
+
+/// The weight of a range that names none, in thousandths.
+const FULL_WEIGHT: u32 = 1_000;
+
+impl Preference {
+    fn at_least(&mut self, weight: u32, place: u32) {
+        if weight > self.weight {
+            *self = Self { weight, place };
+        }
+    }
+
+    /// True if it weighs more, or as much and was named before.
+    fn is_before(self, other: Self) -> bool {
+        self.weight > other.weight || (self.weight == other.weight && self.place < other.place)
+    }
+}
+
+/// The weight that a parameter of a range gives, in thousandths; one that is no number gives none.
+fn weight(parameter: &str) -> Option<u32> {
+    let text = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_digits = |text: &str| text.len() <= 3 && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_digits(fraction) {
+        return Some(0);
+    }
+    match whole {
+        "0" => format!("{fraction:0<3}").parse().ok(),
+        "1" => Some(FULL_WEIGHT),
+        _ => Some(0),
+    }
 }
 
 #[cfg(test)]

@@ -283,6 +283,8 @@ pub(super) fn era_of(head: &Head) -> Era {
 
 /// A reply with one JSON-RPC message, in a form that the client takes.
 pub(super) fn reply_with(status: u16, json: Vec<u8>, accepts: Accepts) -> Reply {
-    let body = if accepts.json { Body::Json(json) } else { Body::Event(json) };
+    // A status that is no success would be lost on whoever looks at events only.
+    let is_json = accepts.json && (!accepts.prefers_events || status != 200);
+    let body = if is_json { Body::Json(json) } else { Body::Event(json) };
     Reply { body, ..Reply::empty(status) }
 }

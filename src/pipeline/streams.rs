@@ -75,7 +75,7 @@ pub fn carry_out(carried: Carried, work: Work, reader: &Arc<dyn Wake>, now: Now)
 }
 
 /// Streams that are not about one answer are never JSON.
-const EVENTS: Accepts = Accepts { json: false, events: true };
+const EVENTS: Accepts = Accepts { json: false, events: true, prefers_events: true };
 
 type Carrying<T> = Result<T, Box<(Carried, Refusal)>>;
 

@@ -123,14 +123,21 @@ fn only_json_is_taken_and_said_so_once() {
 
 #[test]
 fn answers_take_a_form_that_the_client_takes() {
-    let both = Accepts { json: true, events: true };
+    let both = Accepts { json: true, events: true, prefers_events: false };
+    let rather_events = Accepts { prefers_events: true, ..both };
+    let json = Accepts { events: false, ..both };
     for (accept, expected) in [
         ("application/json, text/event-stream", both),
-        ("text/event-stream, application/json;q=0.5", both),
+        ("text/event-stream, application/json;q=0.5", rather_events),
+        ("text/event-stream, application/json", rather_events),
+        ("application/json;q=0.2, text/event-stream;q=0.25", rather_events),
+        ("text/event-stream;q=0.9, application/json", both),
         ("*/*", both),
-        ("application/json", Accepts { json: true, events: false }),
-        ("text/event-stream", Accepts { json: false, events: true }),
-        ("application/json, text/event-stream;q=0", Accepts { json: true, events: false }),
+        ("application/json", json),
+        ("text/event-stream", Accepts { json: false, ..rather_events }),
+        ("application/json, text/event-stream;q=0", json),
+        ("application/json, text/event-stream;q=0.000", json),
+        ("application/json, text/event-stream;q=nonsense", json),
     ] {
         let passage = verdict("POST /mcp", &[JSON, &format!("Accept: {accept}")]);
         let Ok(Passage::Enter(_, _, accepts)) = passage else { panic!("{accept}") };

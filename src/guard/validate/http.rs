@@ -183,7 +183,8 @@ fn modern(
         return Err(Refusal::invalid(error));
     }
     mirrored(head, METHOD_HEADER, Some(&method), false).map_err(Refusal::invalid)?;
-    let known = Method::from_name(&method);
+    // What this era does not have is called unknown, and not wrongly mirrored.
+    let known = Method::from_name(&method).filter(|known| known.span().reaches(Era::Modern));
     let target = known.and_then(Method::target_parameter);
     if let Some(parameter) = target {
         let value = params.get(parameter).and_then(Value::as_str);
