@@ -30,6 +30,7 @@ mod limits;
 mod modern;
 mod modern_calls;
 mod reload;
+mod revisions;
 mod shutdown;
 mod stdio;
 mod subscriptions;

@@ -189,7 +189,8 @@ fn notifications_are_accepted_and_responses_and_batches_are_not() {
         let asked = Request::post(body).header("MCP-Protocol-Version", MODERN);
         server.send(&asked.header("Mcp-Method", "notifications/cancelled"))
     };
-    let notification = json!({"jsonrpc": "2.0", "method": "notifications/cancelled"});
+    let notification = json!({"jsonrpc": "2.0", "method": "notifications/cancelled",
+                              "params": {"requestId": 1}});
     let response = send(&notification);
     assert_eq!((response.status, response.body.len()), (202, 0));
     for refused in [

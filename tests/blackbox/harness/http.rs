@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use serde_json::Value;
 
+use super::recorder::HttpRecorder;
 use super::{ADMIN, DEADLINE, MODERN};
 
 /// A request in the making.
@@ -193,19 +194,23 @@ enum Socket {
 pub struct Connection {
     socket: Socket,
     received: Vec<u8>,
+    recorder: HttpRecorder,
 }
 
 impl Connection {
     pub fn plain(address: SocketAddr) -> Self {
-        Self { socket: Socket::Plain(connect(address)), received: Vec::new() }
+        Self::over(Socket::Plain(connect(address)))
     }
 
     /// A connection with TLS, whose handshake happens with the first bytes.
     pub fn tls(address: SocketAddr, config: Arc<ClientConfig>) -> Self {
         let name = "localhost".try_into().unwrap();
         let session = ClientConnection::new(config, name).unwrap();
-        let stream = StreamOwned::new(session, connect(address));
-        Self { socket: Socket::Tls(Box::new(stream)), received: Vec::new() }
+        Self::over(Socket::Tls(Box::new(StreamOwned::new(session, connect(address)))))
+    }
+
+    fn over(socket: Socket) -> Self {
+        Self { socket, received: Vec::new(), recorder: HttpRecorder::default() }
     }
 
     /// Does the handshake; false if the certificate is not to be trusted.
@@ -225,6 +230,7 @@ impl Connection {
     pub fn try_exchange(&mut self, request: &Request) -> Option<Response> {
         let Socket::Tls(stream) = &mut self.socket else { panic!("a plain connection") };
         let bytes = request.bytes();
+        self.recorder.sent(&bytes);
         // A refusal of our certificate may come after the handshake is over for us.
         let is_sent = stream.write_all(&bytes).and_then(|()| stream.flush()).is_ok();
         let is_answered = is_sent
@@ -240,6 +246,7 @@ impl Connection {
 
     /// Sends bytes as they are. A peer that has closed already is noticed when it is read.
     pub fn write(&mut self, bytes: &[u8]) {
+        self.recorder.sent(bytes);
         let written = match &mut self.socket {
             Socket::Plain(socket) => socket.write_all(bytes),
             Socket::Tls(stream) => stream.write_all(bytes).and_then(|()| stream.flush()),
@@ -285,6 +292,7 @@ impl Connection {
             while self.fill() {}
             response.body = std::mem::take(&mut self.received);
         }
+        self.recorder.body(&response);
         response
     }
 
@@ -300,7 +308,9 @@ impl Connection {
             (name.to_ascii_lowercase(), value.to_owned())
         });
         let headers = headers.collect();
-        Response { status: status[..3].parse().unwrap(), headers, body: Vec::new() }
+        let head = Response { status: status[..3].parse().unwrap(), headers, body: Vec::new() };
+        self.recorder.answered(&head);
+        head
     }
 
     /// Begins to read an event stream.
@@ -333,6 +343,7 @@ impl Connection {
     /// All that comes until the peer closes.
     pub fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}
+        self.recorder.rest(&self.received);
         std::mem::take(&mut self.received)
     }
 
@@ -415,8 +426,9 @@ impl Events {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let event = Event::parse(event);
                 self.text = rest.to_owned();
-                if event.is_some() {
-                    return event;
+                if let Some(event) = event {
+                    event.message().iter().for_each(|it| self.connection.recorder.received(it));
+                    return Some(event);
                 }
             }
             if self.is_over {

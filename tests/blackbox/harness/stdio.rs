@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::DEADLINE;
 use super::process::{Directory, Settings, has_ended, is_readable, lines_of, program, watch};
+use super::recorder::{LineRecorder, Recorded};
 
 /// A server on standard input and output.
 pub struct StdioServer {
@@ -19,6 +20,7 @@ pub struct StdioServer {
     input: Option<ChildStdin>,
     output: Option<Receiver<String>>,
     errors: Option<JoinHandle<String>>,
+    recorder: LineRecorder,
 }
 
 impl StdioServer {
@@ -53,7 +55,8 @@ impl StdioServer {
             text
         });
         let input = child.stdin.take();
-        Self { directory, child, input, output: None, errors: Some(errors) }
+        let recorder = LineRecorder::default();
+        Self { directory, child, input, output: None, errors: Some(errors), recorder }
     }
 
     /// Begins to read.
@@ -77,6 +80,7 @@ impl StdioServer {
 
     /// Sends bytes as they are.
     pub fn bytes(&mut self, bytes: &[u8]) {
+        self.recorder.sent(bytes);
         self.input.as_mut().unwrap().write_all(bytes).unwrap();
     }
 
@@ -105,12 +109,13 @@ impl StdioServer {
 
     /// Closes the input.
     pub fn close_input(&mut self) {
+        self.recorder.finish();
         self.input = None;
     }
 
     /// The output, to be read or closed by the caller.
-    pub fn take_output(&mut self) -> ChildStdout {
-        self.child.stdout.take().unwrap()
+    pub fn take_output(&mut self) -> Recorded<ChildStdout> {
+        self.recorder.heard(self.child.stdout.take().unwrap())
     }
 
     /// Closes the input and waits for the end: status, the messages that still came, and stderr.
