@@ -45,7 +45,7 @@ fn serve(configuration: OsString, is_stdio: bool) -> Result<(), StartError> {
     }
     let server = builder.resources(Arc::new(resources::Fixtures)).start()?;
     if let Some(url) = server.url() {
-        log::info!("serving {url}");
+        log::info!("listening on {url}");
     }
     server.run()
 }

@@ -137,6 +137,7 @@ fn read_all(
         Line::TooLong { id } => road.too_long(id.as_deref(), Now::read()),
         Line::NeedMore => {}
     }
+    road.input_ended();
 }
 
 /// Waits while too much waits to be written; false if it never will be.

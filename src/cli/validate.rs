@@ -65,14 +65,14 @@ fn check(line: &Line, bounds: &Validation) -> io::Result<bool> {
         Line::TooLong { id } => {
             let id = id.as_deref().and_then(|text| serde_json::from_str(text).ok());
             let id = id.as_ref().and_then(Id::of);
-            write_error(&mut error, id.as_ref(), PARSE_ERROR, "Message too large", None);
+            write_error(&mut error, id.as_ref().into(), PARSE_ERROR, "Message too large", None);
         }
         Line::Message(text) => {
             let limits = JsonLimits { depth: bounds.max_depth, nodes: bounds.max_nodes };
             if let Err(refused) = jsonrpc::parse(text, limits) {
                 let message = refused.fault.to_string();
                 let code = refused.fault.code();
-                write_error(&mut error, refused.id.as_ref(), code, &message, None);
+                write_error(&mut error, refused.id.as_ref().into(), code, &message, None);
             }
         }
     }

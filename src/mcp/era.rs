@@ -28,17 +28,6 @@ pub enum Era {
     Modern,
 }
 
-impl Era {
-    /// The era that a `MCP-Protocol-Version` header claims: a version that is not one of the
-    /// handshake revisions is modern, so that its client gets a modern answer.
-    pub fn claimed(header: Option<&str>) -> Self {
-        match header {
-            None => Self::Legacy,
-            Some(name) => Version::from_name(name).map_or(Self::Modern, Version::era),
-        }
-    }
-}
-
 impl Version {
     /// All revisions, oldest first.
     pub const ALL: [Self; 5] = [V2024_11_05, V2025_03_26, V2025_06_18, V2025_11_25, V2026_07_28];
@@ -55,6 +44,12 @@ impl Version {
     /// The revision with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|version| version.name() == name)
+    }
+
+    /// The revision that a `MCP-Protocol-Version` header claims: one that is not known is taken for
+    /// the newest, so that its client gets a modern answer.
+    pub fn claimed(header: Option<&str>) -> Self {
+        header.map_or(Self::ASSUMED, |name| Self::from_name(name).unwrap_or(Self::NEWEST))
     }
 
     /// The name on the wire.
@@ -125,6 +120,12 @@ impl Version {
     /// Capabilities may announce `completions`.
     pub fn has_completions_capability(self) -> bool {
         self >= V2025_03_26
+    }
+
+    /// An error that answers nothing in particular has `"id":null`, as JSON-RPC 2.0 wants it; later
+    /// it has no id.
+    pub fn has_null_ids(self) -> bool {
+        self < V2025_11_25
     }
 
     /// The server may ask the person to fill in a form.

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::base::cancel::{Cancellation, Cause};
 use crate::guard::gate::Accepts;
 use crate::guard::refusal::{Refusal, whole_seconds};
-use crate::mcp::era::Era;
+use crate::mcp::era::Version;
 use crate::mcp::legacy::session::STANDALONE;
 use crate::mcp::outlet::{Outlet, Taken};
 use crate::mcp::subscriptions::Listener;
 use crate::proto::http1::response::HeaderBlock;
-use crate::proto::jsonrpc::{Id, write_error};
+use crate::proto::jsonrpc::{ErrorId, Id, write_error};
 
 /// The body of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +51,9 @@ impl Reply {
     }
 
     /// The reply of a refusal, with the headers that go with it.
-    pub fn refusal(refusal: &Refusal, id: Option<&Id>, era: Era) -> Self {
-        let mut reply = Self::json(refusal.status(era), refusal_line(refusal, id));
+    pub fn refusal(refusal: &Refusal, id: Option<&Id>, version: Version) -> Self {
+        let mut reply =
+            Self::json(refusal.status(version.era()), refusal_line(refusal, id, version));
         match refusal {
             Refusal::NoCredentials => {
                 reply.headers.push(("WWW-Authenticate", "Bearer realm=\"erlmcp\"".into()));
@@ -125,9 +126,13 @@ impl Drop for Streamed {
 }
 
 /// The error response of a refusal: a whole line where a transport has no statuses.
-pub fn refusal_line(refusal: &Refusal, id: Option<&Id>) -> Vec<u8> {
+pub fn refusal_line(refusal: &Refusal, id: Option<&Id>, version: Version) -> Vec<u8> {
     let error = refusal.error();
     let mut json = Vec::new();
+    let id = match ErrorId::from(id) {
+        ErrorId::Null if !version.has_null_ids() => ErrorId::Absent,
+        id => id,
+    };
     write_error(&mut json, id, error.code, &error.message, error.data.as_ref());
     json
 }

@@ -124,7 +124,11 @@ impl LineRoad {
 
     fn refuse(&self, exchange: Exchange, refusal: &Refusal, id: Option<&Id>) {
         exchange.finish(&Ending::Refused(refusal, Era::Legacy));
-        self.send(refusal_line(refusal, id));
+        let state = self.state.lock();
+        let spoken = [&state.session, &state.modern].into_iter().flatten().next();
+        let version = spoken.map_or(Version::ASSUMED, |session| session.version);
+        drop(state);
+        self.send(refusal_line(refusal, id, version));
     }
 
     /// Refuses a line that was not checked: an answer needs an id, and a notification gets none.
@@ -252,6 +256,14 @@ impl LineRoad {
             snapshot.outlet,
             now,
         ))
+    }
+
+    /// The client sends nothing more: what it was asked stays unanswered.
+    pub fn input_ended(&self) {
+        let session = self.state.lock().session.clone();
+        if let Some(session) = session {
+            session.abandon();
+        }
     }
 
     /// The client has gone, or will not be served any longer: what runs is cancelled.

@@ -8,7 +8,7 @@ use crate::backend::context::Context;
 use crate::backend::provider::{Failure, Reason};
 use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
-use crate::proto::jsonrpc::{Id, write_error, write_result};
+use crate::proto::jsonrpc::{ErrorId, Id, write_error, write_result};
 
 /// What a handler came to.
 #[derive(Clone, Debug)]
@@ -57,7 +57,13 @@ impl Outcome {
                 200
             }
             Self::Error(error) => {
-                write_error(out, Some(id), error.code, &error.message, error.data.as_ref());
+                write_error(
+                    out,
+                    ErrorId::Known(id),
+                    error.code,
+                    &error.message,
+                    error.data.as_ref(),
+                );
                 error.status(era)
             }
         }

@@ -58,11 +58,11 @@ pub fn enter(
     let (admitted, purpose, accepts) = match face.endpoint.admit(head, address) {
         Ok(Passage::Enter(admitted, purpose, accepts)) => (admitted, purpose, accepts),
         Ok(Passage::Preflight(origin)) => return Err(preflight(exchange, face, head, &origin)),
-        Err(refusal) => return Err(refuse(exchange, &refusal, None, era_of(head), cors)),
+        Err(refusal) => return Err(refuse(exchange, &refusal, None, version_of(head), cors)),
     };
     match identify(services, &snapshot, &mut exchange, head, admitted, now) {
         Ok(metered) => Ok(Entered { exchange, metered, purpose, accepts, cors, snapshot }),
-        Err(refusal) => Err(refuse(exchange, &refusal, None, era_of(head), cors)),
+        Err(refusal) => Err(refuse(exchange, &refusal, None, version_of(head), cors)),
     }
 }
 
@@ -126,11 +126,11 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
         Ok(Incoming::Call(call)) => call,
         Ok(Incoming::Notice(notice, session)) => return accept(exchange, notice, session, cors),
         Err(refused) => {
-            let Refused { refusal, id, era, method } = *refused;
+            let Refused { refusal, id, version, method } = *refused;
             if let Some(method) = method {
                 exchange.set_call(method, None);
             }
-            return Answer::Reply(refuse(exchange, &refusal, id.as_ref(), era, cors));
+            return Answer::Reply(refuse(exchange, &refusal, id.as_ref(), version, cors));
         }
     };
     exchange.set_call(call.method(), call.target());
@@ -214,7 +214,8 @@ fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
     let Entered { exchange, snapshot, metered, cors, .. } = entered;
     let sessions = &exchange.services().sessions;
     // The modern era has no sessions, whatever its clients send.
-    let session_id = head.header_str("mcp-session-id").filter(|_| era_of(head) == Era::Legacy);
+    let session_id =
+        head.header_str("mcp-session-id").filter(|_| version_of(head).era() == Era::Legacy);
     let refusal = match session_id {
         None => Refusal::MethodNotAllowed("POST"),
         Some(id) => match sessions.find(id, metered.principal(), &snapshot.sessions, now) {
@@ -226,7 +227,7 @@ fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
             }
         },
     };
-    Answer::Reply(refuse(exchange, &refusal, None, era_of(head), cors))
+    Answer::Reply(refuse(exchange, &refusal, None, version_of(head), cors))
 }
 
 /// Bytes that are no request of ours, or never become one.
@@ -240,14 +241,15 @@ pub fn malformed(
     let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let snapshot = services.snapshot.load();
     let cors = snapshot.http.as_ref().zip(head).and_then(|(face, head)| cors_of(face, head));
-    let era = head.map_or(Era::Legacy, era_of);
-    Reply { close: true, ..refuse(exchange, refusal, None, era, cors) }
+    // What had no head has no id either, as the transport tells it in each of its revisions.
+    let version = head.map_or(Version::NEWEST, version_of);
+    Reply { close: true, ..refuse(exchange, refusal, None, version, cors) }
 }
 
 /// A request that was let in, and whose body never became whole.
 pub fn give_up(entered: Entered, head: &Head, refusal: &Refusal) -> Reply {
     let Entered { exchange, cors, .. } = entered;
-    Reply { close: true, ..refuse(exchange, refusal, None, era_of(head), cors) }
+    Reply { close: true, ..refuse(exchange, refusal, None, version_of(head), cors) }
 }
 
 /// Ends an exchange with a refusal and makes its reply.
@@ -255,12 +257,12 @@ pub(super) fn refuse(
     exchange: Exchange,
     refusal: &Refusal,
     id: Option<&Id>,
-    era: Era,
+    version: Version,
     cors: Option<HeaderBlock>,
 ) -> Reply {
-    let mut reply = Reply::refusal(refusal, id, era);
+    let mut reply = Reply::refusal(refusal, id, version);
     reply.headers.push(("X-Request-Id", exchange.id().to_string()));
-    exchange.finish(&Ending::Refused(refusal, era));
+    exchange.finish(&Ending::Refused(refusal, version.era()));
     Reply { cors, ..reply }
 }
 
@@ -276,9 +278,9 @@ fn cors_of(face: &HttpFace, head: &Head) -> Option<HeaderBlock> {
     Some(face.cors.response(&origin))
 }
 
-/// The era that a head claims, before its body is read.
-pub(super) fn era_of(head: &Head) -> Era {
-    Era::claimed(head.header_str(VERSION_HEADER))
+/// The revision that a head claims, before its body is read.
+pub(super) fn version_of(head: &Head) -> Version {
+    Version::claimed(head.header_str(VERSION_HEADER))
 }
 
 /// A reply with one JSON-RPC message, in a form that the client takes.

@@ -9,7 +9,7 @@ use super::answer::{Answer, Reply, Streamed};
 use super::dispatch::{Work, initialized};
 use super::exchange::{Ending, Exchange};
 use super::outcome::{Outcome, QuickRun, guarded};
-use super::road::{CallParts, Entered, era_of, refuse, reply_with};
+use super::road::{CallParts, Entered, refuse, reply_with, version_of};
 use super::services::Services;
 use super::snapshot::Snapshot;
 use super::waiting::{Begun, Heard, TOO_MANY_CALLS, Waiting};
@@ -46,8 +46,7 @@ pub struct Carried {
 impl Carried {
     /// Ends the call with a refusal.
     pub fn refuse(self, refusal: &Refusal) -> Reply {
-        let era = self.parts.version.era();
-        refuse(self.exchange, refusal, Some(&self.parts.id), era, self.cors)
+        refuse(self.exchange, refusal, Some(&self.parts.id), self.parts.version, self.cors)
     }
 }
 
@@ -223,7 +222,7 @@ pub fn open(entered: Entered, head: &Head, reader: &Arc<dyn Wake>, now: Now) -> 
             }))
         }
         Err(refusal) => {
-            let reply = refuse(entered.exchange, &refusal, None, Era::Legacy, entered.cors);
+            let reply = refuse(entered.exchange, &refusal, None, version_of(head), entered.cors);
             Answer::Reply(reply)
         }
     }
@@ -237,7 +236,7 @@ fn attach(
     reader: &Arc<dyn Wake>,
     now: Now,
 ) -> Result<Attached, Refusal> {
-    let is_modern = era_of(head) == Era::Modern;
+    let is_modern = version_of(head).era() == Era::Modern;
     let Some(id) = head.header_str("mcp-session-id").filter(|_| !is_modern) else {
         return Err(Refusal::MethodNotAllowed(if is_modern { "POST" } else { "POST, DELETE" }));
     };

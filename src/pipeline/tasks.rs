@@ -188,6 +188,14 @@ impl Tasks {
         own
     }
 
+    /// Ends the tasks that wait for answers of their clients.
+    pub fn end_resting(&self) {
+        let all: Vec<_> = self.table.lock().by_id.values().cloned().collect();
+        for task in all.iter().filter(|task| task.state.lock().asker.is_some()) {
+            task.cancel();
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.table.lock().by_id.len()

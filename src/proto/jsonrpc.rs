@@ -337,20 +337,42 @@ pub fn write_result(out: &mut Vec<u8>, id: &Id, result: &[u8]) {
     out.push(b'}');
 }
 
-/// Appends an error response; without an id it carries `"id":null` as JSON-RPC asks.
+/// What an error response says it answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorId<'i> {
+    /// This request.
+    Known(&'i Id),
+    /// A message whose id could not be read, told as JSON-RPC 2.0 does: `"id":null`.
+    Null,
+    /// The same, told as MCP does since 2025-11-25: without an id.
+    Absent,
+}
+
+impl<'i> From<Option<&'i Id>> for ErrorId<'i> {
+    fn from(id: Option<&'i Id>) -> Self {
+        id.map_or(Self::Null, Self::Known)
+    }
+}
+
+/// Appends an error response.
 pub fn write_error(
     out: &mut Vec<u8>,
-    id: Option<&Id>,
+    id: ErrorId<'_>,
     code: i64,
     message: &str,
     data: Option<&Value>,
 ) {
-    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","#);
     match id {
-        Some(id) => id.write(out),
-        None => out.extend_from_slice(b"null"),
+        ErrorId::Known(id) => {
+            out.extend_from_slice(br#""id":"#);
+            id.write(out);
+            out.push(b',');
+        }
+        ErrorId::Null => out.extend_from_slice(br#""id":null,"#),
+        ErrorId::Absent => {}
     }
-    out.extend_from_slice(br#","error":{"code":"#);
+    out.extend_from_slice(br#""error":{"code":"#);
     out.extend_from_slice(code.to_string().as_bytes());
     out.extend_from_slice(br#","message":"#);
     write_string(out, message);
@@ -494,10 +516,14 @@ mod tests {
         write_result(&mut out, &Id::Text("a\"b".into()), b"{}");
         assert_eq!(String::from_utf8(out).unwrap(), r#"{"jsonrpc":"2.0","id":"a\"b","result":{}}"#);
         let mut out = Vec::new();
-        write_error(&mut out, None, -32700, "no", Some(&json!({"k":1})));
+        write_error(&mut out, ErrorId::Null, -32700, "no", Some(&json!({"k":1})));
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"no","data":{"k":1}}}"#
         );
+        let mut out = Vec::new();
+        write_error(&mut out, ErrorId::Absent, -1, "no", None);
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, r#"{"jsonrpc":"2.0","error":{"code":-1,"message":"no"}}"#);
     }
 }

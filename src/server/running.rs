@@ -356,6 +356,9 @@ impl Hooks for Running {
 
     fn drain(&mut self) {
         self.services.sessions.end_standalone_streams();
+        // Nobody can answer any more.
+        self.services.sessions.abandon();
+        self.services.tasks.end_resting();
         let snapshot = self.services.snapshot.load();
         self.services.subscriptions.end_all(|id| {
             // Only modern requests have subscriptions with an id.

@@ -80,7 +80,8 @@ fn the_answer_has_a_form_that_the_client_takes() {
         ("text/event-stream", "text/event-stream"),
         ("*/*", "application/json"),
         ("application/json, text/event-stream", "application/json"),
-        ("text/event-stream, application/json", "application/json"),
+        ("text/event-stream, application/json", "text/event-stream"),
+        ("text/event-stream;q=0.5, application/json", "application/json"),
         ("application/json;q=0, text/event-stream", "text/event-stream"),
     ] {
         let response = server.send(&ask().header("Accept", accept));

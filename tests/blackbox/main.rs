@@ -11,6 +11,7 @@
     reason = "a test may fail by panicking, and nobody sees the harness from outside"
 )]
 
+mod asking;
 mod audit;
 mod authentication;
 mod authorization;
@@ -34,3 +35,5 @@ mod revisions;
 mod shutdown;
 mod stdio;
 mod subscriptions;
+mod task_requests;
+mod tasks;

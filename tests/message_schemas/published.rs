@@ -36,6 +36,12 @@ impl Published {
         names.iter().copied().find(|name| self.definition(name).is_object())
     }
 
+    /// True if a definition wants this member.
+    pub(crate) fn requires(&self, definition: &str, member: &str) -> bool {
+        let required = self.definition(definition)["required"].as_array();
+        required.is_some_and(|names| names.iter().any(|name| name == member))
+    }
+
     /// Holds a value against a definition.
     pub(crate) fn check(&self, definition: &str, value: &Value) -> Result<(), String> {
         let mut compiled = self.compiled.borrow_mut();

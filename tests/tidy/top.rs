@@ -19,7 +19,7 @@ const TOP: [&str; 12] = [
 ];
 
 /// The folders, and what the names of files in them end with; "" stands for a name without a dot.
-const FOLDERS: [(&str, &[&str]); 11] = [
+const FOLDERS: [(&str, &[&str]); 12] = [
     (".ci/", &[""]),
     (".cargo/", &["toml"]),
     ("benches/", &["rs", "toml", "py", "mjs", "lock", "json", "txt", ""]),
@@ -29,6 +29,7 @@ const FOLDERS: [(&str, &[&str]); 11] = [
     ("fuzz/", &["rs", "toml", "lock", "md"]),
     ("scripts/", &["", "py"]),
     ("src/", &["rs", "toml"]),
+    ("tests/conformance/", &["mjs", "json", ""]),
     ("tests/interop/", &["rs", "toml", "py", "mjs", "sh", "json", "txt", ""]),
     ("tests/", &["rs", "toml", "txt", "json", "py"]),
 ];

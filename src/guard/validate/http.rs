@@ -27,15 +27,15 @@ const METHOD_HEADER: &str = "mcp-method";
 const NAME_HEADER: &str = "mcp-name";
 const SESSION_HEADER: &str = "mcp-session-id";
 
-/// A refusal with the id it is answered under and the era it is answered in.
+/// A refusal with the id it is answered under and the revision it is answered in.
 #[derive(Debug)]
 pub struct Refused {
     /// Why.
     pub refusal: Refusal,
     /// The id of the request, if it was read.
     pub id: Option<Id>,
-    /// The era of the request, as far as it was known.
-    pub era: Era,
+    /// The revision of the request, as far as it was known.
+    pub version: Version,
     /// The method it named, if it was read and is one.
     pub method: Option<Method>,
 }
@@ -61,10 +61,10 @@ pub fn check(
     find_session: impl FnOnce(&str, &Principal) -> Option<Arc<Session>>,
 ) -> Result<Incoming, Box<Refused>> {
     let header = single(head, VERSION_HEADER);
-    let era = Era::claimed(header.clone().unwrap_or(None));
+    let version = Version::claimed(header.clone().unwrap_or(None));
     let message = jsonrpc::parse(body, limits).map_err(|malformed| {
         let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
-        refused(Refusal::invalid(error), malformed.id, era, None)
+        refused(Refusal::invalid(error), malformed.id, version, None)
     })?;
     let id = match &message {
         Message::Request { id, .. } => Some(id.clone()),
@@ -74,15 +74,20 @@ pub fn check(
         Message::Request { method, .. } => Method::from_name(method),
         _ => None,
     };
-    let checked = header.map_err(Refusal::invalid).and_then(|header| match era {
+    let checked = header.map_err(Refusal::invalid).and_then(|header| match version.era() {
         Era::Legacy => legacy(metered, head, header, message, find_session),
         Era::Modern => modern(metered, head, header.unwrap_or_default(), message),
     });
-    checked.map_err(|refusal| refused(refusal, id, era, method))
+    checked.map_err(|refusal| refused(refusal, id, version, method))
 }
 
-fn refused(refusal: Refusal, id: Option<Id>, era: Era, method: Option<Method>) -> Box<Refused> {
-    Box::new(Refused { refusal, id, era, method })
+fn refused(
+    refusal: Refusal,
+    id: Option<Id>,
+    version: Version,
+    method: Option<Method>,
+) -> Box<Refused> {
+    Box::new(Refused { refusal, id, version, method })
 }
 
 fn legacy(

@@ -9,7 +9,7 @@ use super::http::{Refused, claimed_or, legacy_call, modern_call};
 use super::{Incoming, answer, notice};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
-use crate::mcp::era::Era;
+use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::meta::{RequestMeta, claimed_version};
@@ -24,10 +24,11 @@ pub fn check(
     limits: JsonLimits,
     session: Option<&Arc<Session>>,
 ) -> Result<Incoming, Box<Refused>> {
-    let refuse = |refusal, id, era, method| Box::new(Refused { refusal, id, era, method });
+    let spoken = session.map_or(Version::ASSUMED, |session| session.version);
+    let refuse = |refusal, id, version, method| Box::new(Refused { refusal, id, version, method });
     let message = jsonrpc::parse(line, limits).map_err(|malformed| {
         let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
-        refuse(Refusal::invalid(error), malformed.id, Era::Legacy, None)
+        refuse(Refusal::invalid(error), malformed.id, spoken, None)
     })?;
     let (id, name, params) = match message {
         Message::Request { id, method, params } => (id, method, params),
@@ -41,26 +42,27 @@ pub fn check(
     let method = Method::from_name(&name);
     let for_answer = id.clone();
     let claimed = claimed_version(&params).and_then(Value::as_str).map(str::to_owned);
-    let (era, checked) = match claimed {
+    let (version, checked) = match claimed {
         Some(claimed) => {
             let call = RequestMeta::modern(&params).map_err(Refusal::invalid).and_then(|meta| {
                 modern_call(metered, id, method, params, meta, claimed_or(&claimed))
             });
-            (Era::Modern, call.map(Box::new))
+            (Version::NEWEST, call.map(Box::new))
         }
         None if session.is_none() && !may_come_first(method) => {
             let error = RpcError::invalid_request(
                 "The session is not initialized and the request has no protocol version in `_meta`",
             );
-            (Era::Legacy, Err(Refusal::invalid(error)))
+            (spoken, Err(Refusal::invalid(error)))
         }
         None => {
-            let version = session.map_or(crate::mcp::era::Version::ASSUMED, |s| s.version);
-            let call = legacy_call(metered, id, &name, params, version, session.cloned());
-            (Era::Legacy, call)
+            let call = legacy_call(metered, id, &name, params, spoken, session.cloned());
+            (spoken, call)
         }
     };
-    checked.map(Incoming::Call).map_err(|refusal| refuse(refusal, Some(for_answer), era, method))
+    checked
+        .map(Incoming::Call)
+        .map_err(|refusal| refuse(refusal, Some(for_answer), version, method))
 }
 
 /// What a handshake client may send before its `initialize` is answered. A method that no era

@@ -173,6 +173,14 @@ impl Session {
         }
     }
 
+    /// Whoever waits for an answer of the client is told that none will come.
+    pub fn abandon(&self) {
+        let asked = std::mem::take(&mut self.state.lock().asked);
+        for (asker, key) in asked.into_values() {
+            asker.answered(&key, Err("it has gone".to_owned()));
+        }
+    }
+
     /// Waits no more for the answers to these requests; gives those that were still open.
     pub fn withdraw(&self, ids: &[Id]) -> Vec<Id> {
         let mut state = self.state.lock();

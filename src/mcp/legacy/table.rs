@@ -123,6 +123,14 @@ impl Sessions {
         }
     }
 
+    /// Whoever waits for an answer of any client is told that none will come.
+    pub fn abandon(&self) {
+        let all: Vec<_> = self.state.lock().by_id.values().cloned().collect();
+        for session in all {
+            session.abandon();
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.state.lock().by_id.len()

@@ -2,8 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
 
 use super::process::{Directory, ECHO, Server, Settings, gated_tool, holding_tool, script_tool};
+use super::stdio::StdioServer;
 
 /// A tool that needs what only an administrator may.
 pub const DANGEROUS: &str = r#"
@@ -67,6 +71,37 @@ pub fn server_with(settings: &Settings) -> Server {
     let directory = directory();
     directory.pipe("gate");
     Server::start_in(directory, settings)
+}
+
+/// The example that has a handler of each kind, built like the program beside which it will lie.
+static HANDLERS: LazyLock<PathBuf> = LazyLock::new(|| {
+    let beside = Path::new(env!("CARGO_BIN_EXE_erlmcp")).parent().unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--example", "conformance_server", "--target-dir"]);
+    cargo.arg(beside.parent().unwrap());
+    if beside.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().unwrap().success());
+    beside.join("examples/conformance_server")
+});
+
+/// A server whose tools are handlers of a program, with this at the end of its configuration.
+pub fn handlers(rest: &str) -> Server {
+    let directory = Directory::new();
+    let settings = Settings::with(&format!("[host]\nenabled = false\n{rest}"));
+    let path = directory.write("erlmcp.toml", &settings.text(&directory));
+    Server::spawn(directory, Command::new(&*HANDLERS).arg(path).env_clear())
+}
+
+/// The same over standard input and output.
+pub fn handlers_over_stdio() -> StdioServer {
+    let directory = Directory::new();
+    let text = "[transports.stdio]\n[host]\nenabled = false\n";
+    let path = directory.write("erlmcp.toml", text);
+    let mut command = Command::new(&*HANDLERS);
+    command.arg(path).arg("--stdio").env_clear();
+    StdioServer::spawn(directory, command)
 }
 
 /// Holds the gated tool until it is released.

@@ -52,6 +52,7 @@ impl Request {
         let target = match method {
             "tools/call" | "prompts/get" => &message["params"]["name"],
             "resources/read" => &message["params"]["uri"],
+            "tasks/get" | "tasks/update" | "tasks/cancel" => &message["params"]["taskId"],
             _ => &Value::Null,
         };
         if let Some(target) = target.as_str() {

@@ -61,6 +61,19 @@ pub fn initialize(id: impl Into<Value>, version: &str) -> Value {
     )
 }
 
+/// The same for a client that can do these things.
+pub fn initialize_with(id: impl Into<Value>, version: &str, capabilities: Value) -> Value {
+    let mut message = initialize(id, version);
+    message["params"]["capabilities"] = capabilities;
+    message
+}
+
+/// A modern request of a client that can do these things.
+pub fn modern_with(id: impl Into<Value>, method: &str, mut params: Value, can: Value) -> Value {
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = can;
+    modern_request(id, method, params)
+}
+
 /// The call of a tool.
 pub fn call(name: &str, arguments: Value) -> Value {
     json!({ "name": name, "arguments": arguments })

@@ -453,7 +453,17 @@ pub struct Session<'s> {
 
 impl<'s> Session<'s> {
     pub fn open(server: &'s Server, version: &str, key: &'static str) -> Self {
-        let message = super::initialize(0, version);
+        Self::open_with(server, version, key, serde_json::json!({}))
+    }
+
+    /// A session of a client that can do these things.
+    pub fn open_with(
+        server: &'s Server,
+        version: &str,
+        key: &'static str,
+        capabilities: Value,
+    ) -> Self {
+        let message = super::initialize_with(0, version, capabilities);
         let response = server.send(&Request::post(&message).key(key));
         assert_eq!(response.status, 200, "{response:?}");
         let id = response.header("mcp-session-id").unwrap().to_owned();

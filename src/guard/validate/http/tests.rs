@@ -24,7 +24,7 @@ fn verdict(headers: &[&str], body: Value) -> Result<Incoming, Box<Refused>> {
 
 fn refusal(headers: &[&str], body: Value) -> (u16, i64) {
     let refused = verdict(headers, body.clone()).expect_err(&format!("{headers:?} {body}"));
-    (refused.refusal.status(refused.era), refused.refusal.error().code)
+    (refused.refusal.status(refused.version.era()), refused.refusal.error().code)
 }
 
 fn call(method: &str, name: &str) -> Value {
