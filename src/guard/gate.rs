@@ -40,6 +40,10 @@ pub struct Admitted {
 }
 
 impl Admitted {
+    pub(in crate::guard) fn again(&self) -> Self {
+        Self { address: self.address }
+    }
+
     /// Where the request is from; `None` over stdio.
     pub fn address(&self) -> Option<IpAddr> {
         self.address

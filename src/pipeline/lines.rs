@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::answer::refusal_line;
+use super::batch::Batch;
 use super::dispatch::{Work, dispatch, initialized, target_of};
 use super::exchange::{Ending, Exchange, Transport};
 use super::outcome::{Outcome, QuickRun, guarded};
@@ -22,6 +23,7 @@ use crate::guard::authn::authenticate_local;
 use crate::guard::gate::admit_local;
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
+use crate::guard::validate::batch::split;
 use crate::guard::validate::{Incoming, Notice, answer, lines, notice};
 use crate::mcp::era::{Era, Version};
 use crate::mcp::legacy::session::{Negotiated, Session};
@@ -72,6 +74,9 @@ impl LineRoad {
         let call = match lines::check(metered, line, snapshot.json, session.as_ref()) {
             Ok(Incoming::Call(call)) => call,
             Ok(Incoming::Notice(notice, _)) => return self.accept(exchange, notice),
+            Ok(Incoming::Batch(metered, session)) => {
+                return self.batch(exchange, &snapshot, metered, &session, line, now);
+            }
             Err(refused) => {
                 if let Some(method) = refused.method {
                     exchange.set_call(method, None);
@@ -175,6 +180,30 @@ impl LineRoad {
         exchange.finish(&Ending::Done);
     }
 
+    fn batch(
+        &self,
+        exchange: Exchange,
+        snapshot: &Arc<Snapshot>,
+        metered: Metered,
+        session: &Arc<Session>,
+        line: &[u8],
+        now: Now,
+    ) {
+        let elements = match split(line, snapshot.json) {
+            Ok(elements) => elements,
+            Err(refusal) => return self.refuse(exchange, &refusal, None),
+        };
+        exchange.finish(&Ending::Done);
+        let batch = Batch {
+            services: &self.services,
+            snapshot,
+            session,
+            transport: Transport::Stdio,
+            address: None,
+        };
+        batch.carry(metered, elements, &self.outlet, false, true, now);
+    }
+
     fn quick(&self, waiting: Waiting, run: QuickRun) {
         let CallParts { id, version, principal, wishes, .. } = waiting.parts;
         let heard = Some(Arc::clone(&self.outlet));
@@ -195,7 +224,7 @@ impl LineRoad {
     ) {
         let id = waiting.parts.id.clone();
         let outlet = Arc::clone(&self.outlet);
-        let heard = Heard { outlet, is_own: false, takes_requests: true };
+        let heard = Heard { outlet, is_own: false, takes_requests: true, gathering: None };
         if let Err(refused) = begin(waiting, heard, &Arc::default()) {
             let (waiting, refusal) = *refused;
             self.refuse(waiting.exchange, &refusal, Some(&id));

@@ -2,6 +2,7 @@
 //! first: it is the whole program on one page.
 
 pub mod answer;
+pub mod batch;
 pub mod calls;
 pub mod completion;
 pub mod dispatch;

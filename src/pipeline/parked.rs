@@ -169,7 +169,9 @@ impl Parked {
                 let asker: Arc<dyn Asker> = Arc::clone(self) as Arc<dyn Asker>;
                 task.ask(&asker, asked);
             }
-            Destination::Own(addressee) | Destination::Shared(addressee) => match addressee.era {
+            Destination::Own(addressee)
+            | Destination::Shared(addressee)
+            | Destination::Gathered(addressee, _) => match addressee.era {
                 Era::Modern => self.complete(self.input_required(&round, &asked)),
                 Era::Legacy => {
                     self.wait_for(round, &asked);

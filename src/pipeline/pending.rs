@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use super::batch::Gathering;
 use super::calls::Permit;
 use super::exchange::{Ending, Exchange};
 use super::outcome::Outcome;
@@ -36,6 +37,8 @@ pub enum Destination {
     Own(Addressee),
     /// The one stream of the connection.
     Shared(Addressee),
+    /// The answers of the batch that it is part of.
+    Gathered(Addressee, Arc<Gathering>),
     /// A task, whose client asks for it.
     Task(Arc<Task>),
 }
@@ -44,7 +47,9 @@ impl Destination {
     /// Who waits, unless nobody does.
     pub fn addressee(&self) -> Option<&Addressee> {
         match self {
-            Self::Own(addressee) | Self::Shared(addressee) => Some(addressee),
+            Self::Own(addressee) | Self::Shared(addressee) | Self::Gathered(addressee, _) => {
+                Some(addressee)
+            }
             Self::Task(_) => None,
         }
     }
@@ -99,6 +104,9 @@ impl Pending {
             Some(Cause::Client) => {
                 exchange.finish(&Ending::Cancelled);
                 self.give_back();
+                if let Destination::Gathered(_, gathering) = &self.destination {
+                    gathering.pass();
+                }
                 self.leave();
             }
             Some(Cause::Deadline) => {
@@ -122,14 +130,20 @@ impl Pending {
     }
 
     fn answer(&self, outcome: Outcome) {
+        let mut json = Vec::new();
+        let write = |json: &mut Vec<u8>, to: &Addressee| outcome.write(json, &to.id, to.era);
+        // A client may use the id and the place again as soon as it has the answer.
         match &self.destination {
             Destination::Task(task) => task.finish(outcome),
             Destination::Own(addressee) | Destination::Shared(addressee) => {
-                let mut json = Vec::new();
-                let status = outcome.write(&mut json, &addressee.id, addressee.era);
-                // A client may use the id and the place again as soon as it has the answer.
+                let status = write(&mut json, addressee);
                 self.give_back();
                 addressee.outlet.push(json, Weight::Answer(status));
+            }
+            Destination::Gathered(addressee, gathering) => {
+                write(&mut json, addressee);
+                self.give_back();
+                gathering.add(json);
             }
         }
         self.leave();

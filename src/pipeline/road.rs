@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::answer::{Answer, Body, Reply};
+use super::batch::{Batch, Posted};
 use super::dispatch::{dispatch, target_of};
 use super::exchange::{Ending, Exchange, Transport};
 use super::services::Services;
@@ -125,6 +126,17 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
     let call = match http::check(metered, head, body, snapshot.json, find) {
         Ok(Incoming::Call(call)) => call,
         Ok(Incoming::Notice(notice, session)) => return accept(exchange, notice, session, cors),
+        Ok(Incoming::Batch(metered, session)) => {
+            let batch = Batch {
+                services: &services,
+                snapshot: &snapshot,
+                session: &session,
+                transport: Transport::Http,
+                address: metered.address(),
+            };
+            let posted = Posted { exchange, accepts, cors };
+            return batch.post(posted, metered, body, reader, now);
+        }
         Err(refused) => {
             let Refused { refusal, id, version, method } = *refused;
             if let Some(method) = method {

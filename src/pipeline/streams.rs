@@ -111,7 +111,12 @@ fn park(
     let (era, version) = (parts.version.era(), parts.version);
     let cancellation = Arc::new(Cancellation::default());
     let waiting = Waiting { exchange, snapshot, parts };
-    let heard = Heard { outlet: Arc::clone(&outlet), is_own: true, takes_requests: accepts.events };
+    let heard = Heard {
+        outlet: Arc::clone(&outlet),
+        is_own: true,
+        takes_requests: accepts.events,
+        gathering: None,
+    };
     match begin(waiting, heard, &cancellation) {
         Ok(()) => Ok(Answer::Stream(Box::new(Streamed {
             outlet,

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::batch::Gathering;
 use super::dispatch::{Blocking, TaskChoice};
 use super::exchange::Exchange;
 use super::outcome::Outcome;
@@ -41,6 +42,8 @@ pub(super) struct Heard {
     pub(super) is_own: bool,
     /// The client reads requests on it (handshake revisions).
     pub(super) takes_requests: bool,
+    /// The batch that the call is part of.
+    pub(super) gathering: Option<Arc<Gathering>>,
 }
 
 /// The call comes back with what is wrong.
@@ -111,8 +114,11 @@ impl Waiting {
             session: self.parts.session,
             outlet: heard.outlet,
         };
-        let destination =
-            if heard.is_own { Destination::Own(addressee) } else { Destination::Shared(addressee) };
+        let destination = match heard.gathering {
+            Some(gathering) => Destination::Gathered(addressee, gathering),
+            None if heard.is_own => Destination::Own(addressee),
+            None => Destination::Shared(addressee),
+        };
         Ok(Pending::new(self.exchange, destination, Arc::clone(cancellation), Some(permit)))
     }
 

@@ -6,7 +6,9 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::json::{Budget, JsonError, JsonLimits, Strict, write_string, write_value};
+use super::json::{
+    Budget, JsonError, JsonLimits, Strict, parse as parse_json, write_string, write_value,
+};
 
 /// Longest id and longest method name that are taken, in bytes.
 const NAME_BYTES: usize = 256;
@@ -145,6 +147,33 @@ pub fn parse(text: &[u8], limits: JsonLimits) -> Result<Message, Malformed> {
             Err(Malformed { fault, id })
         }
     }
+}
+
+/// Reads an array of messages (2025-03-26); each may be wrong on its own.
+///
+/// # Errors
+/// The text is not JSON, beyond a bound of it, or no array.
+pub fn parse_batch(
+    text: &[u8],
+    limits: JsonLimits,
+) -> Result<Vec<Result<Message, Malformed>>, Fault> {
+    match parse_json(text, limits).map_err(Fault::Json)? {
+        Value::Array(elements) => Ok(elements.into_iter().map(of_value).collect()),
+        _ => Err(Fault::Shape("the message must be an array")),
+    }
+}
+
+fn of_value(value: Value) -> Result<Message, Malformed> {
+    let Value::Object(members) = value else {
+        return Err(Malformed { fault: NO_OBJECT, id: None });
+    };
+    let mut envelope = Envelope::default();
+    for (key, value) in members {
+        if let Some(slot) = envelope.slot(&key) {
+            *slot = Some(value);
+        }
+    }
+    envelope.into_message()
 }
 
 /// The members of the outermost object, as far as they were read.
@@ -508,6 +537,20 @@ mod tests {
             (PARSE_ERROR, None)
         );
         assert_eq!(fault("[1,"), (PARSE_ERROR, None));
+    }
+
+    #[test]
+    fn each_message_of_a_batch_is_right_or_wrong_on_its_own() {
+        let read = |text: &str| parse_batch(text.as_bytes(), JsonLimits::default());
+        let mixed = read(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},5,{"id":2},[]]"#).unwrap();
+        assert!(matches!(mixed[0], Ok(Message::Request { .. })));
+        let ids: Vec<_> =
+            mixed.iter().map(|one| one.as_ref().err().map(|e| e.id.clone())).collect();
+        assert_eq!(ids, [None, Some(None), Some(Some(Id::Number(2))), Some(None)]);
+        assert_eq!(read("[]"), Ok(vec![]));
+        assert_eq!(read("{}").unwrap_err().code(), INVALID_REQUEST);
+        assert_eq!(read("[1,").unwrap_err().code(), PARSE_ERROR);
+        assert_eq!(read(r#"[{"a":1,"a":2}]"#).unwrap_err().code(), INVALID_REQUEST);
     }
 
     #[test]

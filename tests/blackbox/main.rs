@@ -15,6 +15,7 @@ mod asking;
 mod audit;
 mod authentication;
 mod authorization;
+mod batches;
 mod browser;
 mod children;
 mod command_line;

@@ -27,6 +27,11 @@ impl Authenticated {
         &self.admitted
     }
 
+    /// The same caller once more, for another message of the same request.
+    pub(in crate::guard) fn again(&self) -> Self {
+        Self { admitted: self.admitted.again(), principal: Arc::clone(&self.principal) }
+    }
+
     /// Who it is from.
     pub fn principal(&self) -> &Arc<Principal> {
         &self.principal

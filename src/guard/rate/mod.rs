@@ -121,6 +121,17 @@ impl RateLimiter {
         Ok(Metered { authenticated })
     }
 
+    /// Counts one more message of a request that was counted already (2025-03-26, batches).
+    pub fn meter_another(&self, metered: &Metered, now: Now) -> Result<Metered, Refusal> {
+        let authenticated = metered.authenticated.again();
+        self.meter(authenticated, None, now).map_err(|(_, refusal)| refusal)
+    }
+
+    /// What was counted already, for the first message of such a request.
+    pub fn same(&self, metered: &Metered) -> Result<Metered, Refusal> {
+        Ok(Metered { authenticated: metered.authenticated.again() })
+    }
+
     fn counts(&self, address: IpAddr) -> bool {
         self.enabled && !self.exempt.iter().any(|network| network.contains(&address))
     }

@@ -58,14 +58,23 @@ pub fn check(
     head: &Head,
     body: &[u8],
     limits: JsonLimits,
-    find_session: impl FnOnce(&str, &Principal) -> Option<Arc<Session>>,
+    find_session: impl Fn(&str, &Principal) -> Option<Arc<Session>>,
 ) -> Result<Incoming, Box<Refused>> {
     let header = single(head, VERSION_HEADER);
     let version = Version::claimed(header.clone().unwrap_or(None));
-    let message = jsonrpc::parse(body, limits).map_err(|malformed| {
-        let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
-        refused(Refusal::invalid(error), malformed.id, version, None)
-    })?;
+    let message = match jsonrpc::parse(body, limits) {
+        Ok(message) => message,
+        Err(malformed) => {
+            let session = single(head, SESSION_HEADER).ok().flatten();
+            let session = session.filter(|_| malformed.fault == jsonrpc::Fault::Batch);
+            let session = session.and_then(|id| find_session(id, metered.principal()));
+            if let Some(session) = session.filter(|session| session.version.has_batches()) {
+                return Ok(Incoming::Batch(metered, session));
+            }
+            let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
+            return Err(refused(Refusal::invalid(error), malformed.id, version, None));
+        }
+    };
     let id = match &message {
         Message::Request { id, .. } => Some(id.clone()),
         _ => None,
@@ -95,7 +104,7 @@ fn legacy(
     head: &Head,
     header: Option<&str>,
     message: Message,
-    find_session: impl FnOnce(&str, &Principal) -> Option<Arc<Session>>,
+    find_session: impl Fn(&str, &Principal) -> Option<Arc<Session>>,
 ) -> Result<Incoming, Refusal> {
     let session_id = single(head, SESSION_HEADER).map_err(|_| {
         Refusal::invalid(RpcError::invalid_request("The Mcp-Session-Id header is not valid"))

@@ -26,10 +26,17 @@ pub fn check(
 ) -> Result<Incoming, Box<Refused>> {
     let spoken = session.map_or(Version::ASSUMED, |session| session.version);
     let refuse = |refusal, id, version, method| Box::new(Refused { refusal, id, version, method });
-    let message = jsonrpc::parse(line, limits).map_err(|malformed| {
-        let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
-        refuse(Refusal::invalid(error), malformed.id, spoken, None)
-    })?;
+    let message = match jsonrpc::parse(line, limits) {
+        Ok(message) => message,
+        Err(malformed) => {
+            let session = session.filter(|session| session.version.has_batches());
+            if let Some(session) = session.filter(|_| malformed.fault == jsonrpc::Fault::Batch) {
+                return Ok(Incoming::Batch(metered, Arc::clone(session)));
+            }
+            let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
+            return Err(refuse(Refusal::invalid(error), malformed.id, spoken, None));
+        }
+    };
     let (id, name, params) = match message {
         Message::Request { id, method, params } => (id, method, params),
         Message::Notification { method, params } => {

@@ -1,6 +1,7 @@
 //! Is it a message, and one that this server can understand here? Bytes become a call whose form is
 //! right. What the call is about, and whether it may be made, is not asked here.
 
+pub mod batch;
 pub mod http;
 pub mod lines;
 pub mod params;
@@ -105,6 +106,8 @@ pub enum Incoming {
     Call(Box<Call>),
     /// No request; with the session it came in.
     Notice(Notice, Option<Arc<Session>>),
+    /// An array of messages, in a session whose revision has them (2025-03-26).
+    Batch(Metered, Arc<Session>),
 }
 
 /// The notice that a response is.

@@ -95,10 +95,19 @@ impl StdioServer {
 
     /// The next line, which must be a message.
     pub fn message(&self) -> Value {
-        let line = self.output.as_ref().unwrap().recv_timeout(DEADLINE).unwrap();
-        let message: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
+        let message = self.value();
         assert_eq!(message["jsonrpc"], "2.0", "{message}");
         message
+    }
+
+    /// The next line, which must be an array of messages.
+    pub fn messages(&self) -> Vec<Value> {
+        self.value().as_array().unwrap().clone()
+    }
+
+    fn value(&self) -> Value {
+        let line = self.output.as_ref().unwrap().recv_timeout(DEADLINE).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"))
     }
 
     /// Sends a request and reads the next message.

@@ -54,6 +54,9 @@ impl Conversation {
     }
 
     fn sent(&mut self, message: Value) {
+        if let Value::Array(batch) = message {
+            return batch.into_iter().for_each(|message| self.sent(message));
+        }
         let revision =
             if is_modern(&message) { Some(MODERN.into()) } else { self.revision.clone() };
         if self.revision.is_none() {
@@ -67,6 +70,9 @@ impl Conversation {
     }
 
     fn received(&mut self, message: &Value) {
+        if let Some(batch) = message.as_array() {
+            return batch.iter().for_each(|message| self.received(message));
+        }
         let is_answer = message.get("method").is_none();
         let asked = self.asked.get_mut(&message["id"].to_string()).filter(|_| is_answer);
         let Some(asked) = asked else {
@@ -86,6 +92,9 @@ impl Conversation {
 
     /// The server took a message that has no answer.
     fn accepted(&self, message: &Value) {
+        if let Some(batch) = message.as_array() {
+            return batch.iter().for_each(|message| self.accepted(message));
+        }
         write("client", self.revision.as_deref(), None, message);
     }
 }

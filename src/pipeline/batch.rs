@@ -1,0 +1,282 @@
+//! The road of a batch (2025-03-26): each message walks alone, with a record and a count of its
+//! own, and the answers come together as one array.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::answer::{Answer, Reply, Streamed, refusal_line};
+use super::dispatch::{Work, dispatch, target_of};
+use super::exchange::{Ending, Exchange, Transport};
+use super::outcome::{Outcome, guarded};
+use super::road::{CallParts, refuse};
+use super::services::Services;
+use super::snapshot::Snapshot;
+use super::waiting::{Heard, Waiting};
+use crate::backend::context::Context;
+use crate::base::clock::Now;
+use crate::guard::gate::Accepts;
+use crate::guard::rate::Metered;
+use crate::guard::refusal::Refusal;
+use crate::guard::validate::batch::{Element, check, split};
+use crate::guard::validate::http::Refused;
+use crate::guard::validate::{Call, Incoming, Notice};
+use crate::mcp::legacy::session::Session;
+use crate::mcp::outlet::{Outlet, Wake, Weight};
+use crate::proto::http1::response::HeaderBlock;
+use crate::proto::jsonrpc::{Id, Message};
+
+/// The answers of a batch, until the last of them is there.
+#[derive(Debug)]
+pub struct Gathering {
+    outlet: Arc<Outlet>,
+    /// The stream is of this batch alone, and ends with it.
+    is_own: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    answers: Vec<Vec<u8>>,
+    /// Messages that have not come to an answer, or to none.
+    left: usize,
+}
+
+impl Gathering {
+    fn new(outlet: Arc<Outlet>, is_own: bool, left: usize) -> Arc<Self> {
+        Arc::new(Self { outlet, is_own, state: Mutex::new(State { answers: Vec::new(), left }) })
+    }
+
+    /// One message has this answer.
+    pub fn add(&self, json: Vec<u8>) {
+        self.step(Some(json));
+    }
+
+    /// One message has no answer.
+    pub fn pass(&self) {
+        self.step(None);
+    }
+
+    fn step(&self, json: Option<Vec<u8>>) {
+        let answers = {
+            let mut state = self.state.lock();
+            state.answers.extend(json);
+            state.left = state.left.saturating_sub(1);
+            if state.left > 0 {
+                return;
+            }
+            std::mem::take(&mut state.answers)
+        };
+        if !answers.is_empty() {
+            let array = [&b"["[..], &answers.join(&b","[..]), b"]"].concat();
+            self.outlet.push(array, Weight::Answer(200));
+        }
+        if self.is_own {
+            self.outlet.end();
+        }
+    }
+}
+
+/// A batch on its road.
+pub struct Batch<'b> {
+    /// The shared parts.
+    pub services: &'b Arc<Services>,
+    /// What it is judged by.
+    pub snapshot: &'b Arc<Snapshot>,
+    /// The session it belongs to.
+    pub session: &'b Arc<Session>,
+    /// What it came over.
+    pub transport: Transport,
+    /// Where it is from.
+    pub address: Option<IpAddr>,
+}
+
+/// A batch over HTTP, as its head was let through.
+pub struct Posted {
+    /// The request.
+    pub exchange: Exchange,
+    /// The forms of answer that the client takes.
+    pub accepts: Accepts,
+    /// What a browser is told.
+    pub cors: Option<HeaderBlock>,
+}
+
+impl Batch<'_> {
+    /// Answers a POST.
+    pub fn post(
+        &self,
+        posted: Posted,
+        metered: Metered,
+        body: &[u8],
+        reader: &Arc<dyn Wake>,
+        now: Now,
+    ) -> Answer {
+        let Posted { exchange, accepts, cors } = posted;
+        let refused = |exchange, refusal: &Refusal, cors| {
+            Answer::Reply(refuse(exchange, refusal, None, self.session.version, cors))
+        };
+        let elements = match split(body, self.snapshot.json) {
+            Ok(elements) => elements,
+            Err(refusal) => return refused(exchange, &refusal, cors),
+        };
+        let wants_answer = elements.iter().any(is_answered);
+        let (number, outlet) = self.session.open_stream();
+        let Ok(ticket) = outlet.attach(Arc::clone(reader)) else {
+            return refused(exchange, &Refusal::Conflict("The stream is in use"), cors);
+        };
+        exchange.finish(&Ending::Done);
+        self.carry(metered, elements, &outlet, true, accepts.events, now);
+        if !wants_answer {
+            self.session.forget_stream(number);
+            return Answer::Reply(Reply { cors, ..Reply::empty(202) });
+        }
+        Answer::Stream(Box::new(Streamed {
+            outlet,
+            ticket,
+            number: Some(number),
+            is_primed: false,
+            accepts,
+            cors,
+            cancellation: None,
+            listener: None,
+        }))
+    }
+
+    /// Lets each message walk; the answers go into `outlet`.
+    pub fn carry(
+        &self,
+        metered: Metered,
+        elements: Vec<Element>,
+        outlet: &Arc<Outlet>,
+        is_own: bool,
+        takes_requests: bool,
+        now: Now,
+    ) {
+        let gathering = Gathering::new(Arc::clone(outlet), is_own, elements.len());
+        let heard = || Heard {
+            outlet: Arc::clone(outlet),
+            is_own: false,
+            takes_requests,
+            gathering: Some(Arc::clone(&gathering)),
+        };
+        for (place, element) in elements.into_iter().enumerate() {
+            // The request itself was counted when it came in.
+            let counted = if place == 0 {
+                self.snapshot.rate.same(&metered)
+            } else {
+                self.snapshot.rate.meter_another(&metered, now)
+            };
+            self.element(counted, element, heard(), &gathering, now);
+        }
+    }
+
+    fn element(
+        &self,
+        metered: Result<Metered, Refusal>,
+        element: Element,
+        heard: Heard,
+        gathering: &Gathering,
+        now: Now,
+    ) {
+        let mut exchange = Exchange::begin(self.services, self.transport, self.address, now);
+        exchange.set_principal(&self.session.principal);
+        let checked = match metered {
+            Ok(metered) => check(metered, element, self.session),
+            Err(refusal) if is_answered(&element) => {
+                return self.refuse(exchange, &refusal, id_of(&element).as_ref(), gathering);
+            }
+            Err(refusal) => {
+                exchange.finish(&Ending::Refused(&refusal, self.session.version.era()));
+                return gathering.pass();
+            }
+        };
+        match checked {
+            Ok(Incoming::Call(call)) => self.call(exchange, *call, heard, gathering, now),
+            Ok(Incoming::Notice(notice, _)) => {
+                match notice {
+                    Notice::Cancelled(id) => self.session.cancel(&id),
+                    Notice::Answered(id, outcome) => self.session.answer(&id, outcome),
+                    Notice::Other => {}
+                }
+                exchange.finish(&Ending::Done);
+                gathering.pass();
+            }
+            // An array in an array is no message.
+            Ok(Incoming::Batch(..)) => gathering.pass(),
+            Err(refused) => {
+                let Refused { refusal, id, method, .. } = *refused;
+                if let Some(method) = method {
+                    exchange.set_call(method, None);
+                }
+                self.refuse(exchange, &refusal, id.as_ref(), gathering);
+            }
+        }
+    }
+
+    fn call(
+        &self,
+        mut exchange: Exchange,
+        call: Call,
+        heard: Heard,
+        gathering: &Gathering,
+        now: Now,
+    ) {
+        exchange.set_call(call.method(), call.target());
+        let parts = CallParts::of(&call);
+        let target = target_of(self.services, self.snapshot, &call);
+        let work = self
+            .snapshot
+            .policy
+            .decide(call, target)
+            .and_then(|grant| dispatch(self.services, self.snapshot, grant, None));
+        let waiting = Waiting { exchange, snapshot: Arc::clone(self.snapshot), parts };
+        let (waiting, refusal) = match work {
+            Ok(Work::Quick(run)) => {
+                let Waiting { exchange, parts, .. } = waiting;
+                let CallParts { id, version, principal, wishes, .. } = parts;
+                let context = Context::new(principal, version, Arc::default(), None, wishes)
+                    .announcing(Arc::clone(self.services) as Arc<_>);
+                let outcome =
+                    guarded(|| run(&context)).unwrap_or_else(|f| Outcome::failed(f, version));
+                let mut json = Vec::new();
+                outcome.write(&mut json, &id, version.era());
+                exchange.finish(&outcome.ending());
+                return gathering.add(json);
+            }
+            Ok(Work::Blocking(work)) => match waiting.begin(work, heard, &Arc::default(), now) {
+                Ok(()) => return,
+                Err(refused) => *refused,
+            },
+            Ok(Work::Listen(_) | Work::Initialize | Work::Await(_)) => {
+                (waiting, Refusal::Conflict("This cannot be part of a batch"))
+            }
+            Err(refusal) => (waiting, refusal),
+        };
+        self.refuse(waiting.exchange, &refusal, Some(&waiting.parts.id), gathering);
+    }
+
+    fn refuse(
+        &self,
+        exchange: Exchange,
+        refusal: &Refusal,
+        id: Option<&Id>,
+        gathering: &Gathering,
+    ) {
+        exchange.finish(&Ending::Refused(refusal, self.session.version.era()));
+        gathering.add(refusal_line(refusal, id, self.session.version));
+    }
+}
+
+/// True for what gets an answer: a request, and what is no message at all.
+fn is_answered(element: &Element) -> bool {
+    !matches!(element, Ok(Message::Notification { .. } | Message::Response { .. }))
+}
+
+fn id_of(element: &Element) -> Option<Id> {
+    match element {
+        Ok(Message::Request { id, .. }) => Some(id.clone()),
+        Ok(_) => None,
+        Err(malformed) => malformed.id.clone(),
+    }
+}
