@@ -165,6 +165,7 @@ fn snapshot(text: &str) -> Snapshot {
             cors: Cors::new(&listener.surface),
             headers: security_headers(&configuration.security_headers, true),
             endpoint: Endpoint {
+                sse_path: None,
                 path: listener.path.clone(),
                 scheme: Scheme::Https,
                 surface: listener.surface.clone(),

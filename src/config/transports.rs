@@ -32,12 +32,15 @@ pub(super) fn read(reader: &mut Reader<'_>, tls: &TlsTable) -> Transports {
 
 fn http(reader: &mut Reader<'_>, tls: &TlsTable) -> HttpListener {
     let addresses = addresses(reader);
-    let path = endpoint_path(reader);
+    let path = reader.value("path").and_then(|value| endpoint_path(&value, "path = \"/mcp\""));
+    let path = path.unwrap_or_else(|| "/mcp".to_owned());
+    let sse_path = sse_path(reader, &path);
     let tls = listener_tls(reader, tls);
     let public_url = reader.value("public_url").and_then(|value| public_url(&value));
     let public_host = public_url.as_ref().map(|(_, host)| host.clone());
     let surface = surface(reader, &addresses, public_host);
-    HttpListener { addresses, path, tls, public_url: public_url.map(|(url, _)| url), surface }
+    let public_url = public_url.map(|(url, _)| url);
+    HttpListener { addresses, path, sse_path, tls, public_url, surface }
 }
 
 fn addresses(reader: &mut Reader<'_>) -> Vec<SocketAddr> {
@@ -110,10 +113,23 @@ fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     one.port() == other.port() && one.port() != 0 && covered
 }
 
-fn endpoint_path(reader: &mut Reader<'_>) -> String {
-    let default = || "/mcp".to_owned();
-    let Some(value) = reader.value("path") else { return default() };
-    let Some(path) = value.string("a string") else { return default() };
+/// Reads the path of the transport of 2024-11-05, which must not run into that of the endpoint.
+fn sse_path(reader: &mut Reader<'_>, endpoint: &str) -> Option<String> {
+    let value = reader.value("sse_path")?;
+    let path = endpoint_path(&value, "sse_path = \"/sse\"")?;
+    let is_at = |path: &str, other: &str| {
+        path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if is_at(endpoint, &path) || is_at(&path, endpoint) {
+        let what = format!("{} and the path {endpoint:?} lie in each other", value.shown(&path));
+        value.error(&what, "write for example sse_path = \"/sse\"");
+        return None;
+    }
+    Some(path)
+}
+
+fn endpoint_path(value: &Value<'_>, example: &str) -> Option<String> {
+    let path = value.string("a string")?;
     let segment = |segment: &str| {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
         !segment.is_empty() && segment.bytes().all(allowed) && segment != "." && segment != ".."
@@ -127,10 +143,11 @@ fn endpoint_path(reader: &mut Reader<'_>) -> String {
     } else if !path.split('/').skip(1).all(segment) {
         "has other than letters, digits and `-_.~` between its slashes"
     } else {
-        return path;
+        return Some(path);
     };
-    value.error(&format!("{} {reason}", value.shown(&path)), "write for example path = \"/mcp\"");
-    default()
+    let remedy = format!("write for example {example}");
+    value.error(&format!("{} {reason}", value.shown(&path)), &remedy);
+    None
 }
 
 fn listener_tls(reader: &mut Reader<'_>, tls: &TlsTable) -> Option<TlsSettings> {

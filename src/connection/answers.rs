@@ -31,10 +31,12 @@ impl Conn {
         if !accepts.events {
             taken.frames.retain(|frame| matches!(frame.weight, Weight::Answer(_)));
         }
-        let status = taken.frames.iter().find_map(|frame| match frame.weight {
-            Weight::Answer(status) => Some(status),
-            Weight::Droppable | Weight::Notice | Weight::Kept => None,
-        });
+        let has_answer = answering.streamed.ends_with_answer();
+        let status =
+            taken.frames.iter().filter(|_| has_answer).find_map(|frame| match frame.weight {
+                Weight::Answer(status) => Some(status),
+                Weight::Droppable | Weight::Notice | Weight::Kept => None,
+            });
         let is_over = status.is_some() || taken.ended;
         let is_json = accepts.json && (!accepts.prefers_events || status != Some(200));
         if is_over && is_json && !answering.has_begun && taken.frames.len() <= 1 {

@@ -42,6 +42,8 @@ pub struct HttpListener {
     pub addresses: Vec<SocketAddr>,
     /// The path of the endpoint; default `/mcp`.
     pub path: String,
+    /// The path of the transport of 2024-11-05, HTTP with server-sent events; default none.
+    pub sse_path: Option<String>,
     /// TLS, or `None` for plain HTTP; default TLS where the table `[tls]` is.
     pub tls: Option<TlsSettings>,
     /// The https URL under which clients know the endpoint; default none.

@@ -8,9 +8,6 @@ use super::refusal::Refusal;
 use super::settings::{HttpSurface, Scheme};
 use crate::proto::http1::Head;
 
-/// What the methods of the endpoint are, for `Allow`.
-const ALLOWED: &str = "POST, GET, DELETE, OPTIONS";
-
 /// What a request over HTTP wants of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -20,6 +17,10 @@ pub enum Purpose {
     Stream,
     /// DELETE: end the session (legacy).
     EndSession,
+    /// GET: open a stream of events with an address of its own (2024-11-05).
+    EventSession,
+    /// POST: send a message to such an address.
+    EventMessage,
 }
 
 /// Which forms of answer the client takes.
@@ -64,6 +65,8 @@ pub enum Passage {
 pub struct Endpoint {
     /// Its path, without a slash at the end.
     pub path: String,
+    /// The path of the transport of 2024-11-05, if it is on.
+    pub sse_path: Option<String>,
     /// Whether it is reached over TLS.
     pub scheme: Scheme,
     /// Hosts and origins.
@@ -94,34 +97,73 @@ impl Endpoint {
             return Err(Refusal::ForeignHost);
         }
         let origin = self.allowed_origin(head)?;
-        let path = head.path();
-        if path.strip_suffix('/').unwrap_or(path) != self.path {
-            return Err(Refusal::NoSuchPath);
-        }
-        let purpose = match head.method() {
-            "POST" => Purpose::Message,
-            "GET" => Purpose::Stream,
-            "DELETE" => Purpose::EndSession,
-            "OPTIONS" => {
+        let place = self.place(head.path()).ok_or(Refusal::NoSuchPath)?;
+        let purpose = match (place, head.method()) {
+            (Place::Endpoint, "POST") => Purpose::Message,
+            (Place::Endpoint, "GET") => Purpose::Stream,
+            (Place::Endpoint, "DELETE") => Purpose::EndSession,
+            (Place::Events, "GET") => Purpose::EventSession,
+            (Place::Messages, "POST") => Purpose::EventMessage,
+            (place, "OPTIONS") => {
                 return match origin {
                     Some(origin) if head.header("access-control-request-method").is_some() => {
                         Ok(Passage::Preflight(origin))
                     }
-                    _ => Err(Refusal::MethodNotAllowed(ALLOWED)),
+                    _ => Err(Refusal::MethodNotAllowed(place.methods())),
                 };
             }
-            _ => return Err(Refusal::MethodNotAllowed(ALLOWED)),
+            (place, _) => return Err(Refusal::MethodNotAllowed(place.methods())),
         };
         let accepts = accepts(head);
         match purpose {
-            Purpose::Message if !is_json(head) => return Err(Refusal::NotJson),
+            Purpose::Message | Purpose::EventMessage if !is_json(head) => {
+                return Err(Refusal::NotJson);
+            }
             Purpose::Message if !accepts.json && !accepts.events => {
                 return Err(Refusal::NotAcceptable);
             }
-            Purpose::Stream if !accepts.events => return Err(Refusal::NotAcceptable),
+            Purpose::Stream | Purpose::EventSession if !accepts.events => {
+                return Err(Refusal::NotAcceptable);
+            }
             _ => {}
         }
         Ok(Passage::Enter(Admitted { address: Some(address) }, purpose, accepts))
+    }
+
+    /// What is at a path, with or without a slash at its end.
+    fn place(&self, path: &str) -> Option<Place> {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        if path == self.path {
+            return Some(Place::Endpoint);
+        }
+        let below = path.strip_prefix(self.sse_path.as_deref()?)?;
+        match below.strip_prefix('/') {
+            None if below.is_empty() => Some(Place::Events),
+            Some(id) if !id.is_empty() && !id.contains('/') => Some(Place::Messages),
+            _ => None,
+        }
+    }
+}
+
+/// What there is to reach.
+#[derive(Clone, Copy)]
+enum Place {
+    /// Streamable HTTP.
+    Endpoint,
+    /// Streams of 2024-11-05.
+    Events,
+    /// Where their messages go.
+    Messages,
+}
+
+impl Place {
+    /// Its methods, for `Allow`.
+    fn methods(self) -> &'static str {
+        match self {
+            Self::Endpoint => "POST, GET, DELETE, OPTIONS",
+            Self::Events => "GET, OPTIONS",
+            Self::Messages => "POST, OPTIONS",
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::event_sessions::EventPlace;
 use crate::base::cancel::{Cancellation, Cause};
 use crate::guard::gate::Accepts;
 use crate::guard::refusal::{Refusal, whole_seconds};
@@ -92,8 +93,8 @@ pub struct Streamed {
     pub ticket: u64,
     /// Its number in the session, if its events can be resumed.
     pub number: Option<u64>,
-    /// Begins with an empty event that carries an id.
-    pub is_primed: bool,
+    /// What it begins with.
+    pub opening: Opening,
     /// The forms of answer that the client takes; a lone answer may be sent as JSON.
     pub accepts: Accepts,
     /// What a browser is told.
@@ -102,12 +103,30 @@ pub struct Streamed {
     pub cancellation: Option<Arc<Cancellation>>,
     /// The subscription that lives as long as the stream (modern era).
     pub listener: Option<Arc<Listener>>,
+    /// The session that lives as long as the stream (2024-11-05).
+    pub place: Option<EventPlace>,
+}
+
+/// What a stream of events begins with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Its first message.
+    Nothing,
+    /// An empty event that carries an id (2025-11-25).
+    Priming,
+    /// The path that messages are posted to (2024-11-05): such a stream goes on behind an answer.
+    Endpoint(String),
 }
 
 impl Streamed {
     /// True if a client that loses its connection can have the rest of it.
     pub fn can_be_resumed(&self) -> bool {
         self.accepts.events && self.number.is_some_and(|number| number != STANDALONE)
+    }
+
+    /// True if an answer is the last message of it.
+    pub fn ends_with_answer(&self) -> bool {
+        !matches!(self.opening, Opening::Endpoint(_))
     }
 
     /// Takes what waits, up to about `bytes`.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::answer::{Answer, Reply, Streamed, refusal_line};
+use super::answer::{Answer, Opening, Reply, Streamed, refusal_line};
 use super::dispatch::{Work, dispatch, target_of};
 use super::exchange::{Ending, Exchange, Transport};
 use super::outcome::{Outcome, guarded};
@@ -135,11 +135,12 @@ impl Batch<'_> {
             outlet,
             ticket,
             number: Some(number),
-            is_primed: false,
+            opening: Opening::Nothing,
             accepts,
             cors,
             cancellation: None,
             listener: None,
+            place: None,
         }))
     }
 

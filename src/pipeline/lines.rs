@@ -2,6 +2,7 @@
 //! outlet, many requests at once.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -26,6 +27,7 @@ use crate::guard::refusal::Refusal;
 use crate::guard::validate::batch::split;
 use crate::guard::validate::{Incoming, Notice, answer, lines, notice};
 use crate::mcp::era::{Era, Version};
+use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::{Negotiated, Session};
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::subscriptions::{Filter, Listener};
@@ -36,6 +38,8 @@ use crate::proto::jsonrpc::{self, Id, Message, write_result};
 pub struct LineRoad {
     services: Arc<Services>,
     outlet: Arc<Outlet>,
+    transport: Transport,
+    address: Option<IpAddr>,
     state: Mutex<State>,
 }
 
@@ -52,7 +56,17 @@ struct State {
 impl LineRoad {
     /// A connection whose answers go into `outlet`.
     pub fn new(services: Arc<Services>, outlet: Arc<Outlet>) -> Self {
-        Self { services, outlet, state: Mutex::default() }
+        Self::posted(services, outlet, Transport::Stdio, None)
+    }
+
+    /// The same for messages that come one by one over `transport` from `address`.
+    pub fn posted(
+        services: Arc<Services>,
+        outlet: Arc<Outlet>,
+        transport: Transport,
+        address: Option<IpAddr>,
+    ) -> Self {
+        Self { services, outlet, transport, address, state: Mutex::default() }
     }
 
     /// A line that was too long; `id` is the text of its id, if it was found.
@@ -66,10 +80,21 @@ impl LineRoad {
     pub fn message(&self, line: &[u8], now: Now) {
         let snapshot = self.services.snapshot.load_full();
         let mut exchange = Exchange::begin(&self.services, Transport::Stdio, None, now);
-        let metered = match self.meter(&snapshot, &mut exchange, now) {
-            Ok(metered) => metered,
-            Err(refusal) => return self.refuse_unread(exchange, &refusal, line, &snapshot),
-        };
+        match self.meter(&snapshot, &mut exchange, now) {
+            Ok(metered) => self.carry(exchange, snapshot, metered, line, now),
+            Err(refusal) => self.refuse_unread(exchange, &refusal, line, &snapshot),
+        }
+    }
+
+    /// A message whose sender is known and counted.
+    pub fn carry(
+        &self,
+        mut exchange: Exchange,
+        snapshot: Arc<Snapshot>,
+        metered: Metered,
+        line: &[u8],
+        now: Now,
+    ) {
         let session = self.state.lock().session.clone();
         let call = match lines::check(metered, line, snapshot.json, session.as_ref()) {
             Ok(Incoming::Call(call)) => call,
@@ -85,6 +110,11 @@ impl LineRoad {
             }
         };
         exchange.set_call(call.method(), call.target());
+        if self.transport == Transport::Http && call.version().era() == Era::Modern {
+            // It would go past the headers that this revision has over HTTP.
+            let id = call.id().clone();
+            return self.refuse(exchange, &Refusal::invalid(handshake_only()), Some(&id));
+        }
         let mut parts = CallParts::of(&call);
         if parts.version.era() == Era::Modern {
             parts.session = Some(self.modern_session(&snapshot, &parts, now));
@@ -198,8 +228,8 @@ impl LineRoad {
             services: &self.services,
             snapshot,
             session,
-            transport: Transport::Stdio,
-            address: None,
+            transport: self.transport,
+            address: self.address,
         };
         batch.carry(metered, elements, &self.outlet, false, true, now);
     }
@@ -303,4 +333,8 @@ impl LineRoad {
         }
         self.outlet.end();
     }
+}
+
+fn handshake_only() -> RpcError {
+    RpcError::invalid_request("This transport has the handshake revisions only")
 }

@@ -6,6 +6,7 @@ pub mod batch;
 pub mod calls;
 pub mod completion;
 pub mod dispatch;
+pub mod event_sessions;
 pub mod exchange;
 pub mod inputs;
 pub mod lines;

@@ -1,6 +1,6 @@
 //! Replies and streams as HTTP/1.1 bytes. It writes what it is given and decides nothing.
 
-use super::answer::{Body, Reply, Streamed};
+use super::answer::{Body, Opening, Reply, Streamed};
 use super::snapshot::HttpFace;
 use crate::mcp::legacy::session::event_id;
 use crate::mcp::outlet::Frame;
@@ -70,12 +70,16 @@ pub fn stream_head(out: &mut Vec<u8>, streamed: &Streamed, around: Surroundings<
     }
     // All of these headers are ours.
     let _ = head.chunked();
-    if let (true, Some(number)) = (streamed.is_primed, streamed.number) {
-        let mut events = Vec::new();
-        sse::priming(&mut events, &event_id(number, 0));
-        sse::retry(&mut events, RETRY_MS);
-        push_chunk(out, &events);
+    let mut events = Vec::new();
+    match (&streamed.opening, streamed.number) {
+        (Opening::Priming, Some(number)) => {
+            sse::priming(&mut events, &event_id(number, 0));
+            sse::retry(&mut events, RETRY_MS);
+        }
+        (Opening::Endpoint(path), _) => sse::endpoint(&mut events, path),
+        (Opening::Nothing | Opening::Priming, _) => return,
     }
+    push_chunk(out, &events);
 }
 
 /// Appends messages of a stream as events.

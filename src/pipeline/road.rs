@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::answer::{Answer, Body, Reply};
 use super::batch::{Batch, Posted};
 use super::dispatch::{dispatch, target_of};
+use super::event_sessions;
 use super::exchange::{Ending, Exchange, Transport};
 use super::services::Services;
 use super::snapshot::{HttpFace, Snapshot};
@@ -39,9 +40,23 @@ pub struct Entered {
     pub(super) cors: Option<HeaderBlock>,
 }
 
+/// What a request is made of once its head was let through.
+pub(super) struct Parts {
+    pub(super) exchange: Exchange,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) metered: Metered,
+    pub(super) accepts: Accepts,
+    pub(super) cors: Option<HeaderBlock>,
+}
+
 impl Entered {
     pub(super) fn principal(&self) -> &Principal {
         self.metered.principal()
+    }
+
+    pub(super) fn into_parts(self) -> Parts {
+        let Self { exchange, snapshot, metered, accepts, cors, .. } = self;
+        Parts { exchange, snapshot, metered, accepts, cors }
     }
 }
 
@@ -115,11 +130,13 @@ pub fn walk(
         Purpose::Message => message(entered, head, body, reader, now),
         Purpose::Stream => streams::open(entered, head, reader, now),
         Purpose::EndSession => end_session(entered, head, now),
+        Purpose::EventSession => event_sessions::open(entered, head, reader, now),
+        Purpose::EventMessage => event_sessions::post(entered, head, body, now),
     }
 }
 
 fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, now: Now) -> Answer {
-    let Entered { mut exchange, snapshot, metered, accepts, cors, .. } = entered;
+    let Parts { mut exchange, snapshot, metered, accepts, cors } = entered.into_parts();
     let services = Arc::clone(exchange.services());
     let find =
         |id: &str, principal: &_| services.sessions.find(id, principal, &snapshot.sessions, now);
@@ -223,7 +240,7 @@ fn accept(
 
 /// DELETE: the client says that it will not come back.
 fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
-    let Entered { exchange, snapshot, metered, cors, .. } = entered;
+    let Parts { exchange, snapshot, metered, cors, .. } = entered.into_parts();
     let sessions = &exchange.services().sessions;
     // The modern era has no sessions, whatever its clients send.
     let session_id =

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 
 use super::calls::Calls;
+use super::event_sessions::EventSessions;
 use super::record::Record;
 use super::snapshot::Snapshot;
 use super::task_calls::write_detailed;
@@ -61,6 +62,8 @@ pub struct Services {
     pub counters: Counters,
     /// Legacy sessions.
     pub sessions: Sessions,
+    /// Streams of the transport before Streamable HTTP.
+    pub event_sessions: EventSessions,
     /// Who hears of changes.
     pub subscriptions: Subscriptions,
     /// Maker of cursors.
@@ -94,6 +97,7 @@ impl Services {
         Ok(Self {
             counters: Counters::default(),
             sessions: Sessions::default(),
+            event_sessions: EventSessions::default(),
             subscriptions: Subscriptions::default(),
             cursors: Cursors::new()?,
             request_states: RequestStates::new()?,

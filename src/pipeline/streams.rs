@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::answer::{Answer, Reply, Streamed};
+use super::answer::{Answer, Opening, Reply, Streamed};
 use super::dispatch::{Work, initialized};
 use super::exchange::{Ending, Exchange};
 use super::outcome::{Outcome, QuickRun, guarded};
@@ -74,7 +74,7 @@ pub fn carry_out(carried: Carried, work: Work, reader: &Arc<dyn Wake>, now: Now)
 }
 
 /// Streams that are not about one answer are never JSON.
-const EVENTS: Accepts = Accepts { json: false, events: true, prefers_events: true };
+pub(super) const EVENTS: Accepts = Accepts { json: false, events: true, prefers_events: true };
 
 type Carrying<T> = Result<T, Box<(Carried, Refusal)>>;
 
@@ -122,11 +122,16 @@ fn park(
             outlet,
             ticket,
             number,
-            is_primed: number.is_some() && version.has_priming_events(),
+            opening: if number.is_some() && version.has_priming_events() {
+                Opening::Priming
+            } else {
+                Opening::Nothing
+            },
             accepts,
             cors,
             cancellation: Some(cancellation).filter(|_| era == Era::Modern),
             listener: None,
+            place: None,
         }))),
         Err(refused) => {
             let (Waiting { exchange, snapshot, parts }, refusal) = *refused;
@@ -159,11 +164,12 @@ fn listen(carried: Carried, filter: Filter, reader: &Arc<dyn Wake>) -> Carrying<
         outlet,
         ticket,
         number: None,
-        is_primed: false,
+        opening: Opening::Nothing,
         accepts: EVENTS,
         cors: carried.cors,
         cancellation: None,
         listener: Some(listener),
+        place: None,
     })))
 }
 
@@ -219,11 +225,12 @@ pub fn open(entered: Entered, head: &Head, reader: &Arc<dyn Wake>, now: Now) -> 
                 outlet,
                 ticket,
                 number: Some(number),
-                is_primed: false,
+                opening: Opening::Nothing,
                 accepts: EVENTS,
                 cors: entered.cors,
                 cancellation: None,
                 listener: None,
+                place: None,
             }))
         }
         Err(refusal) => {

@@ -22,6 +22,13 @@ pub fn priming(out: &mut Vec<u8>, id: &str) {
     out.extend_from_slice(b"data:\n\n");
 }
 
+/// Appends the event that names where messages are posted to (MCP 2024-11-05, HTTP with SSE).
+pub fn endpoint(out: &mut Vec<u8>, path: &str) {
+    out.extend_from_slice(b"event: endpoint\n");
+    push_data(out, path.as_bytes());
+    out.push(b'\n');
+}
+
 /// Appends the time in milliseconds that the client is to wait before it reconnects.
 pub fn retry(out: &mut Vec<u8>, milliseconds: u64) {
     out.extend_from_slice(b"retry: ");
@@ -101,6 +108,7 @@ mod tests {
     #[test]
     fn priming_retry_and_keep_alive_have_their_exact_form() {
         assert_eq!(written(|out| priming(out, "9")), "id: 9\ndata:\n\n");
+        assert_eq!(written(|out| endpoint(out, "/sse/1")), "event: endpoint\ndata: /sse/1\n\n");
         assert_eq!(written(|out| retry(out, 2500)), "retry: 2500\n\n");
         assert_eq!(written(keep_alive), ":\n\n");
     }

@@ -358,6 +358,7 @@ impl Hooks for Running {
         self.services.sessions.end_standalone_streams();
         // Nobody can answer any more.
         self.services.sessions.abandon();
+        self.services.event_sessions.end_all();
         self.services.tasks.end_resting();
         let snapshot = self.services.snapshot.load();
         self.services.subscriptions.end_all(|id| {

@@ -121,6 +121,7 @@ pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
         headers: security_headers(&configuration.security_headers, is_tls),
         endpoint: Endpoint {
             path: listener.path.clone(),
+            sse_path: listener.sse_path.clone(),
             scheme: if is_tls { Scheme::Https } else { Scheme::Http },
             surface: listener.surface.clone(),
         },

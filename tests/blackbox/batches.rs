@@ -152,7 +152,9 @@ fn a_call_of_a_batch_may_ask_and_may_be_cancelled() {
         if first["method"] == "roots/list" { (second, first) } else { (first, second) };
     let answer = json!({
         "jsonrpc": "2.0", "id": sampling["id"],
-        "result": { "role": "assistant", "model": "m", "content": { "type": "text", "text": "Paris" } }
+        "result": {
+            "role": "assistant", "model": "m", "content": { "type": "text", "text": "Paris" }
+        }
     });
     let cancel = json!({
         "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 2 }

@@ -21,6 +21,7 @@ mod children;
 mod command_line;
 mod connection;
 mod endpoint;
+mod event_sessions;
 mod first_start;
 mod framing;
 mod handshake;

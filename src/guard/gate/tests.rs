@@ -28,6 +28,7 @@ fn head(request_line: &str, headers: &[&str]) -> Head {
 
 fn endpoint() -> Endpoint {
     Endpoint {
+        sse_path: Some("/sse".into()),
         path: "/mcp".into(),
         scheme: Scheme::Https,
         surface: HttpSurface {

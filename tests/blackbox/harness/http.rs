@@ -180,9 +180,10 @@ impl Event {
         says_something.then_some(event)
     }
 
-    /// The message that it holds; a priming event holds none.
+    /// The message that it holds; one that primes a stream or names an address holds none.
     pub fn message(&self) -> Option<Value> {
-        (!self.data.is_empty()).then(|| serde_json::from_str(&self.data).unwrap())
+        let is_message = self.name.as_deref().is_none_or(|name| name == "message");
+        (is_message && !self.data.is_empty()).then(|| serde_json::from_str(&self.data).unwrap())
     }
 }
 
