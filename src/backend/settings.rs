@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::local::command::Argument;
 use super::template::Template;
 use crate::base::secret::Secret;
+use crate::mcp::definitions::TaskSupport;
 use crate::mcp::methods::Permission;
 
 /// The built-in tools that tell about the host.
@@ -72,6 +73,8 @@ pub struct ToolSettings {
     pub hints: ToolHints,
     /// Whether lines on standard error are sent as progress; default false.
     pub progress: bool,
+    /// Whether a call may become a task; default forbidden.
+    pub tasks: TaskSupport,
     /// The bounds of one run.
     pub limits: ToolLimits,
 }

@@ -15,8 +15,14 @@ use crate::backend::local::command::Argument;
 use crate::backend::settings::{ToolHints, ToolLimits, ToolOutput, ToolSettings};
 use crate::backend::template::{Template, TemplateError};
 use crate::base::secret::Secret;
+use crate::mcp::definitions::TaskSupport;
 use crate::mcp::methods::Permission;
 
+const TASKS: [(&str, TaskSupport); 3] = [
+    ("forbidden", TaskSupport::Forbidden),
+    ("optional", TaskSupport::Optional),
+    ("required", TaskSupport::Required),
+];
 const COMMAND_EXAMPLE: &str = "[\"/usr/bin/df\", \"--output=avail\", \"{mount}\"]";
 
 /// Reads all tools.
@@ -45,6 +51,7 @@ fn tool(reader: &mut Reader<'_>, names: &mut Vec<String>) -> Option<ToolSettings
     let least = if hints.read_only { Permission::Read } else { Permission::Execute };
     let permission = reader.choice("permission", &PERMISSIONS, least);
     let progress = reader.boolean("progress", false);
+    let tasks = reader.choice("tasks", &TASKS, TaskSupport::Forbidden);
     let limits = limits(reader);
     // Everything has been read by now: a tool that is left out leaves no key behind as unknown.
     let (program, arguments) = command?;
@@ -63,6 +70,7 @@ fn tool(reader: &mut Reader<'_>, names: &mut Vec<String>) -> Option<ToolSettings
         permission,
         hints,
         progress,
+        tasks,
         limits,
     })
 }

@@ -213,3 +213,36 @@ fn a_refused_call_leaves_no_stream_behind() {
     gate.release("at last");
     assert_eq!(text_of(&running.message().unwrap()), "released at last\n");
 }
+
+#[test]
+fn an_idle_session_ends_and_an_open_stream_or_a_running_call_keeps_one() {
+    let limits = "\n[limits]\nsession_idle_seconds = 1\nkeepalive_seconds = 2\n";
+    let server = fixture::server_with(&Settings::with(&(fixture::everything() + limits)));
+    let mut gate = Gate::of(&server.directory);
+    let [idle, reading, calling] = [(); 3].map(|()| server.session(LEGACY[3]));
+    let mut call = gated(&calling, 1);
+    call.notification("notifications/progress");
+    let mut events = standalone(&reading);
+    // A sign of life comes later than the time that a session may be idle.
+    assert_eq!(events.chunk().as_deref(), Some(":\n\n"));
+    let ping = request("the id", "ping", json!({}));
+    let over = idle.send(&ping);
+    assert_eq!((over.status, over.code()), (404, -32001));
+    assert_eq!(over.json()["id"], "the id");
+    for session in [&reading, &calling] {
+        assert_eq!(session.send(&ping).status, 200);
+    }
+    gate.release("now");
+}
+
+#[test]
+fn a_session_ends_after_its_lifetime_used_or_not() {
+    let server = Server::start(&Settings::with("[limits]\nsession_lifetime_seconds = 1\n"));
+    let session = server.session(LEGACY[3]);
+    let mut events = standalone(&session);
+    let until = std::time::Instant::now() + crate::harness::DEADLINE;
+    while session.send(&request(1, "ping", json!({}))).status != 404 {
+        assert!(std::time::Instant::now() < until, "it never ends");
+    }
+    assert_eq!(events.message(), None, "its stream ends with it");
+}

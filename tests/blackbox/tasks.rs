@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture;
 use crate::harness::http::Request;
-use crate::harness::process::{Server, Settings};
+use crate::harness::process::{Server, Settings, script_tool};
 use crate::harness::{DEADLINE, USER, call, modern_with, text_of};
 
 fn able() -> Value {
@@ -287,4 +287,25 @@ fn the_end_of_the_server_does_not_wait_for_answers() {
     let stopped = server.stop();
     let ended = stopped.audit().into_iter().filter(|record| record["task"] == true).count();
     assert_eq!(ended, 1);
+}
+
+#[test]
+fn a_command_becomes_a_task_and_ends_with_it() {
+    let tool = script_tool(
+        "backup",
+        "echo 'progress 1 2 half way' >&2; exec sleep 600",
+        "progress = true\ntasks = \"optional\"",
+    );
+    let server = Server::start(&Settings::with(&tool));
+    let id = begin(&server, "backup", json!({}));
+    let until = Instant::now() + DEADLINE;
+    while get(&server, &id)["statusMessage"] != "half way" {
+        assert!(Instant::now() < until);
+    }
+    let running = server.children().len();
+    assert_eq!(running, 1);
+    ask(&server, "tasks/cancel", json!({ "taskId": id }));
+    while !server.children().is_empty() {
+        assert!(Instant::now() < until, "it outlives its task");
+    }
 }

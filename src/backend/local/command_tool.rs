@@ -84,6 +84,7 @@ pub fn definition(settings: &ToolSettings) -> Tool {
     let mut tool = Tool::new(&settings.name, &settings.description)
         .input_schema(settings.input_schema.clone())
         .permission(settings.permission)
+        .tasks(settings.tasks)
         .annotations(Annotations {
             read_only: Some(hints.read_only),
             destructive: Some(hints.destructive),
@@ -97,6 +98,7 @@ pub fn definition(settings: &ToolSettings) -> Tool {
 
 impl ToolHandler for CommandTool {
     fn call(&self, context: &Context, arguments: Arguments) -> Result<ToolResult, Failure> {
+        context.become_task()?;
         let interrupt = Arc::new(Interrupt::new().map_err(|error| {
             log::error!("tool {}: no descriptor for its interrupt: {error}", self.name);
             Failure::new("The tool could not be started")
