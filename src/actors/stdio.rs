@@ -7,6 +7,7 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::mailbox::Mailbox;
 use crate::base::clock::Now;
@@ -138,6 +139,20 @@ fn read_all(
         Line::NeedMore => {}
     }
     road.input_ended();
+    if is_abandoned() {
+        // Nobody will read what is still being worked on.
+        road.close();
+    }
+}
+
+/// True if nobody holds the other end of standard output any more.
+fn is_abandoned() -> bool {
+    let stdout = io::stdout();
+    let mut ends = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let is_polled = poll(&mut ends, Some(&now)).is_ok();
+    let [end] = &ends;
+    is_polled && end.revents().intersects(PollFlags::ERR | PollFlags::HUP)
 }
 
 /// Waits while too much waits to be written; false if it never will be.

@@ -292,7 +292,7 @@ fn a_server_that_is_killed_leaves_no_program_behind() {
 #[test]
 fn a_client_that_closes_both_ends_ends_the_server_and_what_runs() {
     let mut settings = Settings::with(&fixture::everything());
-    settings.server = "drain_seconds = 1".into();
+    settings.server = "drain_seconds = 600".into();
     let mut server = StdioServer::start_unread_in(fixture::directory(), &settings);
     let mut output = BufReader::new(server.take_output());
     let held = call_with_progress("hold", json!({}), 1);
