@@ -129,4 +129,16 @@ macro_rules! smoke {
     };
 }
 
-smoke!(arguments, chunked, configuration, jsonrpc, lines, origins, requests, schemas, tokens, uris);
+smoke!(
+    answers,
+    arguments,
+    chunked,
+    configuration,
+    jsonrpc,
+    lines,
+    origins,
+    requests,
+    schemas,
+    tokens,
+    uris
+);

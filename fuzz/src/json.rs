@@ -39,8 +39,14 @@ pub fn jsonrpc(data: &[u8]) {
         json::write_value(&mut out, value);
         assert_eq!(json::parse(&out, LIMITS).as_ref(), Ok(value), "written, it reads otherwise");
     }
+    if let Ok(elements) = jsonrpc::parse_batch(data, LIMITS) {
+        let whole = value.as_ref().expect("a batch is JSON within the same limits");
+        assert_eq!(whole.as_array().map(Vec::len), Some(elements.len()));
+    }
     match jsonrpc::parse(data, LIMITS) {
         Ok(message) => {
+            let alone = jsonrpc::parse_batch(&[b"[", data, b"]"].concat(), JsonLimits::default());
+            assert_eq!(alone, Ok(vec![Ok(jsonrpc::parse(data, LIMITS).expect("once more"))]));
             let value = value.expect("a message is JSON within the same limits");
             assert!(value.is_object());
             let id = match &message {

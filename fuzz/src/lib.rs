@@ -2,6 +2,7 @@
 //! `tests/fuzz_smoke.rs` with the seeds and mutations of them. A target holds properties, so that
 //! it finds wrong answers too; it must never wait, nor touch a file it did not make.
 
+mod answers;
 mod commands;
 mod configuration;
 mod http;
@@ -16,7 +17,8 @@ mod uris;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 10] = [
+pub const TARGETS: [(&str, Target); 11] = [
+    ("answers", answers::answers),
     ("arguments", commands::arguments),
     ("chunked", http::chunked),
     ("configuration", configuration::configuration),

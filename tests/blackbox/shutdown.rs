@@ -67,6 +67,9 @@ fn a_call_that_does_not_end_is_ended_after_the_grace_time() {
     server.signal(Signal::TERM);
     assert!(server.wait().success());
     assert!(has_ended(&process));
+    let audit = server.directory.read("state/audit.log");
+    let last = audit.lines().last().unwrap();
+    assert!(last.contains("\"outcome\":\"cancelled\""), "the tool did not fail: {last}");
 }
 
 // B98
