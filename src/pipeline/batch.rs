@@ -7,13 +7,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::answer::{Answer, Opening, Reply, Streamed, refusal_line};
-use super::dispatch::{Work, dispatch, target_of};
+use super::calls::outcome::{Outcome, guarded};
+use super::calls::waiting::{Heard, Waiting};
 use super::exchange::{Ending, Exchange, Transport};
-use super::outcome::{Outcome, guarded};
 use super::road::{CallParts, refuse};
 use super::services::Services;
 use super::snapshot::Snapshot;
-use super::waiting::{Heard, Waiting};
+use super::work::dispatch::{Work, dispatch, target_of};
 use crate::backend::context::Context;
 use crate::base::clock::Now;
 use crate::guard::gate::Accepts;

@@ -9,14 +9,14 @@ use parking_lot::Mutex;
 
 use super::answer::refusal_line;
 use super::batch::Batch;
-use super::dispatch::{Work, dispatch, initialized, target_of};
+use super::calls::outcome::{Outcome, QuickRun, guarded};
+use super::calls::waiting::{Begun, Heard, TOO_MANY_CALLS, Waiting};
 use super::exchange::{Ending, Exchange, Transport};
-use super::outcome::{Outcome, QuickRun, guarded};
 use super::road::CallParts;
 use super::services::Services;
 use super::snapshot::Snapshot;
 use super::streams::begin_listening;
-use super::waiting::{Begun, Heard, TOO_MANY_CALLS, Waiting};
+use super::work::dispatch::{Work, dispatch, initialized, target_of};
 use crate::backend::context::Context;
 use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;

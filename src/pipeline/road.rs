@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::answer::{Answer, Body, Reply};
 use super::batch::{Batch, Posted};
-use super::dispatch::{dispatch, target_of};
 use super::event_sessions;
 use super::exchange::{Ending, Exchange, Transport};
 use super::services::Services;
 use super::snapshot::{HttpFace, Snapshot};
 use super::streams::{self, Carried};
+use super::work::dispatch::{dispatch, target_of};
 use crate::backend::context::Wishes;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;

@@ -6,13 +6,14 @@ use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 
-use super::calls::Calls;
+use super::calls::permits::Calls;
+use super::calls::task::Task;
+use super::calls::tasks::Tasks;
 use super::event_sessions::EventSessions;
 use super::record::Record;
 use super::snapshot::Snapshot;
-use super::task_calls::write_detailed;
-use super::tasks::{Task, Tasks};
-use super::tools::writer;
+use super::work::tasks::write_detailed;
+use super::work::tools::writer;
 use crate::backend::context::Announce;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::counters::Counters;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::tasks::TaskLimits;
+use super::calls::tasks::TaskLimits;
 use crate::backend::catalog::Catalog;
 use crate::guard::authn::Authentication;
 use crate::guard::authz::Policy;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::answer::{Answer, Opening, Reply, Streamed};
-use super::dispatch::{Work, initialized};
+use super::calls::outcome::{Outcome, QuickRun, guarded};
+use super::calls::waiting::{Begun, Heard, TOO_MANY_CALLS, Waiting};
 use super::exchange::{Ending, Exchange};
-use super::outcome::{Outcome, QuickRun, guarded};
 use super::road::{CallParts, Entered, refuse, reply_with, version_of};
 use super::services::Services;
 use super::snapshot::Snapshot;
-use super::waiting::{Begun, Heard, TOO_MANY_CALLS, Waiting};
+use super::work::dispatch::{Work, initialized};
 use crate::backend::context::Context;
 use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;

@@ -27,7 +27,7 @@ use crate::connection::conn::Surroundings;
 use crate::mcp::era::Version;
 use crate::mcp::meta::SUBSCRIPTION_ID;
 use crate::pipeline::services::{Audit, Services};
-use crate::pipeline::tools::writer;
+use crate::pipeline::work::tools::writer;
 use crate::proto::jsonrpc::write_result;
 
 /// Jobs that may wait for a handler thread.

@@ -24,8 +24,8 @@ use crate::guard::settings::Scheme;
 use crate::mcp::definitions::Implementation;
 use crate::mcp::legacy::table::SessionLimits;
 use crate::mcp::outlet::OutletLimits;
+use crate::pipeline::calls::tasks::TaskLimits;
 use crate::pipeline::snapshot::{CallLimits, HttpFace, Identity, Snapshot};
-use crate::pipeline::tasks::TaskLimits;
 use crate::proto::http1::HttpLimits;
 use crate::proto::json::JsonLimits;
 

@@ -3,11 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::exchange::Ending;
 use crate::backend::context::Context;
 use crate::backend::provider::{Failure, Reason};
 use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
+use crate::pipeline::exchange::Ending;
 use crate::proto::jsonrpc::{ErrorId, Id, write_error, write_result};
 
 /// What a handler came to.

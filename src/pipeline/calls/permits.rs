@@ -5,9 +5,9 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
-use super::snapshot::CallLimits;
 use crate::base::cancel::{Cancellation, Cause};
 use crate::mcp::subscriptions::Place;
+use crate::pipeline::snapshot::CallLimits;
 
 /// The count; see the module.
 #[derive(Debug, Default)]

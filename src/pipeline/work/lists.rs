@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use super::dispatch::{Blocking, Work};
-use super::outcome::Outcome;
-use super::services::Services;
-use super::snapshot::Snapshot;
-use super::task_calls;
+use super::tasks;
 use super::tools::{can_call, writer};
 use crate::backend::context::Context;
 use crate::backend::provider::Failure;
@@ -14,6 +11,9 @@ use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
 use crate::mcp::era::Version;
 use crate::mcp::errors::RpcError;
+use crate::pipeline::calls::outcome::Outcome;
+use crate::pipeline::services::Services;
+use crate::pipeline::snapshot::Snapshot;
 
 /// `tools/list`.
 pub fn tools(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
@@ -53,7 +53,7 @@ pub fn templates(services: &Services, snapshot: &Snapshot, call: &Call) -> Resul
 
 /// `tasks/list` (2025-11-25).
 pub fn tasks(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
-    let all = task_calls::shown(services, call, call.version());
+    let all = tasks::shown(services, call, call.version());
     let all = all.iter().map(|(key, json)| (key.as_str(), json.as_slice()));
     page(services, snapshot, call, "tasks", all)
 }

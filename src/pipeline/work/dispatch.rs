@@ -8,12 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::inputs::{self, Inputs};
-use super::outcome::{Outcome, QuickRun, Run};
-use super::services::Services;
-use super::snapshot::Snapshot;
-use super::tasks::Task;
 use super::tools::{HeaderOf, writer};
-use super::{completion, lists, task_calls, tools};
+use super::{completion, lists, tasks, tools};
 use crate::backend::context::Context;
 use crate::backend::provider::ReadError;
 use crate::guard::authz::{Grant, Target};
@@ -25,6 +21,10 @@ use crate::mcp::errors::RpcError;
 use crate::mcp::meta::LogLevel;
 use crate::mcp::methods::{Method, Permission};
 use crate::mcp::subscriptions::Filter;
+use crate::pipeline::calls::outcome::{Outcome, QuickRun, Run};
+use crate::pipeline::calls::task::Task;
+use crate::pipeline::services::Services;
+use crate::pipeline::snapshot::Snapshot;
 use crate::proto::json::write_string;
 use crate::proto::object::Object;
 
@@ -147,10 +147,10 @@ pub fn dispatch(
         Method::PromptsList => lists::prompts(services, snapshot, &call),
         Method::PromptsGet => completion::prompt(services, snapshot, &mut call),
         Method::Complete => completion::complete(snapshot, &call),
-        Method::TasksGet => task_calls::get(services, snapshot, &call),
-        Method::TasksUpdate => task_calls::update(services, snapshot, &mut call),
-        Method::TasksCancel => task_calls::cancel(services, snapshot, &call),
-        Method::TasksResult => task_calls::result(services, &call),
+        Method::TasksGet => tasks::get(services, snapshot, &call),
+        Method::TasksUpdate => tasks::update(services, snapshot, &mut call),
+        Method::TasksCancel => tasks::cancel(services, snapshot, &call),
+        Method::TasksResult => tasks::result(services, &call),
         Method::TasksList => lists::tasks(services, snapshot, &call),
     }
 }

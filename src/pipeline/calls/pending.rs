@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::batch::Gathering;
-use super::calls::Permit;
-use super::exchange::{Ending, Exchange};
 use super::outcome::Outcome;
-use super::tasks::Task;
+use super::permits::Permit;
+use super::task::Task;
 use crate::base::cancel::{Cancellation, Cause};
 use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::{Outlet, Weight};
+use crate::pipeline::batch::Gathering;
+use crate::pipeline::exchange::{Ending, Exchange};
 use crate::proto::jsonrpc::Id;
 
 /// Who waits for an answer, and where it goes.

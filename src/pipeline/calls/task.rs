@@ -1,7 +1,7 @@
-//! Tasks: calls whose client does not wait but asks. A task belongs to its principal; to anyone
-//! else it does not exist. It is kept until its time is over, within bounds.
+//! One task: a call whose client does not wait but asks how it stands, answers what it asks, and
+//! fetches what it came to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,11 +11,9 @@ use serde_json::{Map, Value, json};
 use super::outcome::Outcome;
 use super::parked::request_json;
 use super::pending::{Addressee, Pending};
-use super::services::{Expire, Services};
 use crate::backend::task::TaskStatus;
 use crate::base::cancel::{Cancellation, Cause};
 use crate::base::clock::{Now, unix_micros};
-use crate::base::ids::session_id;
 use crate::base::principal::Principal;
 use crate::mcp::era::Version;
 use crate::mcp::errors::RpcError;
@@ -24,39 +22,10 @@ use crate::mcp::legacy::session::{Asker, Session};
 use crate::mcp::meta::RELATED_TASK;
 use crate::mcp::outlet::Weight;
 use crate::mcp::tasks::{TaskState, TaskView};
+use crate::pipeline::services::{Expire, Services};
 
 /// Longest status message, in characters.
 const MESSAGE_CHARACTERS: usize = 512;
-
-/// Bounds of tasks.
-#[derive(Clone, Copy, Debug)]
-pub struct TaskLimits {
-    /// Most tasks, running and finished.
-    pub tasks: usize,
-    /// Most tasks of one principal.
-    pub tasks_per_principal: usize,
-    /// Most bytes of results that are kept.
-    pub result_bytes: usize,
-    /// How long a task is kept; a client may ask for less.
-    pub ttl: Duration,
-    /// How often a client should ask.
-    pub poll: Duration,
-}
-
-/// All tasks; see the module.
-#[derive(Debug, Default)]
-pub struct Tasks {
-    table: Mutex<Table>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    by_id: HashMap<String, Arc<Task>>,
-    /// How many each principal has.
-    counts: HashMap<String, usize>,
-    /// Bytes of all results.
-    bytes: usize,
-}
 
 /// What a task is about.
 #[derive(Debug)]
@@ -125,134 +94,50 @@ pub struct Status {
     pub asked: Vec<(String, InputRequest)>,
 }
 
-/// Why there is no new task.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoRoom;
-
-impl Tasks {
-    /// Opens a task; finished ones of the same principal make room for it.
-    pub fn open(
-        &self,
-        services: &Arc<Services>,
-        subject: Subject,
-        limits: &TaskLimits,
-    ) -> Result<Arc<Task>, NoRoom> {
-        let id = session_id().map_err(|_| NoRoom)?;
-        let created = unix_micros();
-        let task = Arc::new(Task {
-            id: id.clone(),
-            created,
-            poll: limits.poll,
-            services: Arc::downgrade(services),
-            state: Mutex::new(State {
-                state: TaskState::Working,
-                message: None,
-                updated: created,
-                outcome: None,
-                counted: 0,
-                asked: Vec::new(),
-                asker: None,
-                used_keys: BTreeSet::new(),
-                waiters: Vec::new(),
-            }),
-            subject,
-        });
-        let mut table = self.table.lock();
-        let principal = &task.subject.principal.key;
-        let has_room = |table: &Table| {
-            let own = table.counts.get(principal).copied().unwrap_or(0);
-            table.by_id.len() < limits.tasks && own < limits.tasks_per_principal
-        };
-        if !has_room(&table) {
-            table.drop_oldest_final(|other| other.subject.principal.key == *principal);
-        }
-        if !has_room(&table) {
-            return Err(NoRoom);
-        }
-        *table.counts.entry(principal.clone()).or_default() += 1;
-        table.by_id.insert(id, Arc::clone(&task));
-        Ok(task)
-    }
-
-    /// The task with this id, if it is `principal`'s.
-    pub fn find(&self, id: &str, principal: &Principal) -> Option<Arc<Task>> {
-        let task = self.table.lock().by_id.get(id).cloned()?;
-        (task.subject.principal.key == principal.key).then_some(task)
-    }
-
-    /// All tasks of a principal, oldest first.
-    pub fn of(&self, principal: &Principal) -> Vec<Arc<Task>> {
-        let is_own = |task: &&Arc<Task>| task.subject.principal.key == principal.key;
-        let mut own: Vec<_> = self.table.lock().by_id.values().filter(is_own).cloned().collect();
-        own.sort_by(|left, right| (left.created, &left.id).cmp(&(right.created, &right.id)));
-        own
-    }
-
-    /// Ends the tasks that wait for answers of their clients.
-    pub fn end_resting(&self) {
-        let all: Vec<_> = self.table.lock().by_id.values().cloned().collect();
-        for task in all.iter().filter(|task| task.state.lock().asker.is_some()) {
-            task.cancel();
-        }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.table.lock().by_id.len()
-    }
-
-    /// True if there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    fn remove(&self, id: &str) {
-        let removed = self.table.lock().remove(id);
-        drop(removed);
-    }
-
-    /// Counts a result that is to be kept; older ones make room for it. False if it never fits.
-    fn make_room(&self, size: usize, most: usize) -> bool {
-        if size > most {
-            return false;
-        }
-        let mut table = self.table.lock();
-        while table.bytes + size > most && table.drop_oldest_final(|_| true) {}
-        table.bytes += size;
-        true
-    }
-
-    fn give_back(&self, size: usize) {
-        let mut table = self.table.lock();
-        table.bytes = table.bytes.saturating_sub(size);
-    }
-}
-
-impl Table {
-    fn remove(&mut self, id: &str) -> Option<Arc<Task>> {
-        let task = self.by_id.remove(id)?;
-        self.bytes = self.bytes.saturating_sub(task.state.lock().counted);
-        let principal = &task.subject.principal.key;
-        if let Some(count) = self.counts.get_mut(principal) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.counts.remove(principal);
-            }
-        }
-        Some(task)
-    }
-
-    /// Drops the oldest finished task of those; false if there is none.
-    fn drop_oldest_final(&mut self, which: impl Fn(&Task) -> bool) -> bool {
-        let finished = self.by_id.values().filter(|task| which(task) && task.is_final());
-        let Some(id) = finished.min_by_key(|task| task.created).map(|task| task.id.clone()) else {
-            return false;
-        };
-        self.remove(&id).is_some()
-    }
-}
-
 impl Task {
+    /// A task that has just begun.
+    pub(super) fn new(
+        id: String,
+        subject: Subject,
+        poll: Duration,
+        services: &Arc<Services>,
+    ) -> Self {
+        let created = unix_micros();
+        let state = State {
+            state: TaskState::Working,
+            message: None,
+            updated: created,
+            outcome: None,
+            counted: 0,
+            asked: Vec::new(),
+            asker: None,
+            used_keys: BTreeSet::new(),
+            waiters: Vec::new(),
+        };
+        let services = Arc::downgrade(services);
+        Self { id, subject, created, poll, services, state: Mutex::new(state) }
+    }
+
+    /// Its id.
+    pub(super) fn id_text(&self) -> &str {
+        &self.id
+    }
+
+    /// When it began, in microseconds since 1970.
+    pub(super) fn created(&self) -> u64 {
+        self.created
+    }
+
+    /// Bytes of its result that count in the table.
+    pub(super) fn counted(&self) -> usize {
+        self.state.lock().counted
+    }
+
+    /// It waits for answers of its client.
+    pub(super) fn is_resting(&self) -> bool {
+        self.state.lock().asker.is_some()
+    }
+
     /// The tool that was called.
     pub fn tool(&self) -> &str {
         &self.subject.tool
@@ -269,7 +154,7 @@ impl Task {
         services.timer.arm(at, target as Weak<dyn Expire>);
     }
 
-    fn is_final(&self) -> bool {
+    pub(super) fn is_final(&self) -> bool {
         self.state.lock().state.is_final()
     }
 

@@ -9,9 +9,6 @@ use serde_json::{Map, Value, json};
 
 use super::outcome::{Outcome, Run, guarded};
 use super::pending::{Addressee, Destination, Pending, too_long};
-use super::services::{Expire, Services};
-use super::snapshot::Snapshot;
-use super::tools::writer;
 use crate::backend::asking::Round;
 use crate::backend::context::{Announce, Context, Wishes};
 use crate::backend::provider::{Failure, Reason};
@@ -27,6 +24,9 @@ use crate::mcp::input::InputRequest;
 use crate::mcp::legacy::session::Asker;
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::request_state::{Binding, SealError};
+use crate::pipeline::services::{Expire, Services};
+use crate::pipeline::snapshot::Snapshot;
+use crate::pipeline::work::tools::writer;
 use crate::proto::jsonrpc::{Id, write_notification, write_request};
 
 /// What is run, for whom.
@@ -54,10 +54,10 @@ pub struct Script {
 
 /// A call; see the module.
 pub struct Parked {
-    pub(super) pending: Pending,
-    pub(super) script: Script,
-    pub(super) services: Arc<Services>,
-    pub(super) snapshot: Arc<Snapshot>,
+    pub(in crate::pipeline) pending: Pending,
+    pub(in crate::pipeline) script: Script,
+    pub(in crate::pipeline) services: Arc<Services>,
+    pub(in crate::pipeline) snapshot: Arc<Snapshot>,
     state: Mutex<State>,
 }
 
@@ -238,7 +238,7 @@ impl Parked {
 }
 
 /// A request to a client of a handshake revision.
-pub(super) fn request_json(
+pub(in crate::pipeline) fn request_json(
     id: &Id,
     request: &InputRequest,
     version: Version,

@@ -6,12 +6,6 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::dispatch::Work;
-use super::outcome::Outcome;
-use super::parked::{Parked, Script};
-use super::pending::{Destination, Pending};
-use super::services::Services;
-use super::snapshot::Snapshot;
-use super::tasks::{Status, Subject, Task};
 use super::tools::writer;
 use crate::backend::asking::Round;
 use crate::backend::task::TaskPhase;
@@ -23,11 +17,17 @@ use crate::mcp::era::Version;
 use crate::mcp::errors::RpcError;
 use crate::mcp::result::ResultWriter;
 use crate::mcp::tasks::TaskState;
+use crate::pipeline::calls::outcome::Outcome;
+use crate::pipeline::calls::parked::{Parked, Script};
+use crate::pipeline::calls::pending::{Destination, Pending};
+use crate::pipeline::calls::task::{Status, Subject, Task};
+use crate::pipeline::services::Services;
+use crate::pipeline::snapshot::Snapshot;
 use crate::proto::object::Object;
 
 impl Parked {
     /// Answers the call with a task, which goes on where the call stands.
-    pub(super) fn become_task(self: &Arc<Self>, round: Round, ttl: Option<Duration>) {
+    pub(in crate::pipeline) fn become_task(self: &Arc<Self>, round: Round, ttl: Option<Duration>) {
         let limits = &self.snapshot.tasks;
         let ttl = ttl.unwrap_or(limits.ttl).min(limits.ttl);
         let cancellation: Arc<Cancellation> = Arc::default();
@@ -85,7 +85,7 @@ pub fn get(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work
 }
 
 /// Appends a task with what belongs to its state, as `version` shows it.
-pub(super) fn write_detailed(
+pub(in crate::pipeline) fn write_detailed(
     object: &mut Object<'_>,
     task: &Task,
     status: &Status,

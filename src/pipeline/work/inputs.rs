@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use super::services::Services;
 use crate::backend::asking::Round;
 use crate::base::clock::unix_seconds;
 use crate::guard::refusal::Refusal;
@@ -13,6 +12,7 @@ use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
 use crate::mcp::input::digest;
 use crate::mcp::request_state::{BadState, Binding};
+use crate::pipeline::services::Services;
 
 /// What a call knows of its rounds before, and what it is bound to.
 #[derive(Clone, Debug)]

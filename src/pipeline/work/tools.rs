@@ -7,9 +7,6 @@ use serde_json::Value;
 
 use super::dispatch::{Blocking, TaskChoice, Work};
 use super::inputs;
-use super::outcome::{Outcome, Ran};
-use super::services::Services;
-use super::snapshot::Snapshot;
 use crate::backend::catalog::OfferedTool;
 use crate::backend::context::Context;
 use crate::backend::provider::Arguments;
@@ -21,6 +18,9 @@ use crate::mcp::era::Version;
 use crate::mcp::errors::RpcError;
 use crate::mcp::mirror::check_parameters;
 use crate::mcp::result::{ResultWriter, ToolResult};
+use crate::pipeline::calls::outcome::{Outcome, Ran};
+use crate::pipeline::services::Services;
+use crate::pipeline::snapshot::Snapshot;
 
 /// Gives the one value of a header of the request, or says that there is not one; lines have none.
 pub type HeaderOf<'h> = &'h dyn Fn(&str) -> Result<Option<String>, ()>;

@@ -6,15 +6,15 @@ use serde_json::Value;
 
 use super::dispatch::{Blocking, Work};
 use super::inputs;
-use super::outcome::Outcome;
-use super::services::Services;
-use super::snapshot::Snapshot;
 use super::tools::writer;
 use crate::backend::context::Context;
 use crate::backend::provider::Arguments;
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
 use crate::mcp::errors::RpcError;
+use crate::pipeline::calls::outcome::Outcome;
+use crate::pipeline::services::Services;
+use crate::pipeline::snapshot::Snapshot;
 
 /// Most values of one answer (MCP, completion).
 const MOST_VALUES: usize = 100;

@@ -3,15 +3,10 @@
 
 use std::sync::Arc;
 
-use super::batch::Gathering;
-use super::dispatch::{Blocking, TaskChoice};
-use super::exchange::Exchange;
 use super::outcome::Outcome;
 use super::parked::{Parked, Script};
 use super::pending::{Addressee, Destination, Pending};
-use super::road::CallParts;
-use super::snapshot::Snapshot;
-use super::tasks::Task;
+use super::task::Task;
 use crate::backend::asking::Round;
 use crate::backend::task::TaskPhase;
 use crate::base::cancel::Cancellation;
@@ -21,37 +16,43 @@ use crate::mcp::capability::ClientCapabilities;
 use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
 use crate::mcp::outlet::Outlet;
+use crate::pipeline::batch::Gathering;
+use crate::pipeline::exchange::Exchange;
+use crate::pipeline::road::CallParts;
+use crate::pipeline::snapshot::Snapshot;
+use crate::pipeline::work::dispatch::{Blocking, TaskChoice};
 
 /// A bound on calls that wait is reached.
-pub(super) const TOO_MANY_CALLS: Refusal = Refusal::Overloaded("Too many calls at once");
+pub(in crate::pipeline) const TOO_MANY_CALLS: Refusal =
+    Refusal::Overloaded("Too many calls at once");
 
 /// A call that is about to wait.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) exchange: Exchange,
-    pub(super) snapshot: Arc<Snapshot>,
-    pub(super) parts: CallParts,
+pub(in crate::pipeline) struct Waiting {
+    pub(in crate::pipeline) exchange: Exchange,
+    pub(in crate::pipeline) snapshot: Arc<Snapshot>,
+    pub(in crate::pipeline) parts: CallParts,
 }
 
 /// What hears of a call and takes its answer.
 #[derive(Debug)]
-pub(super) struct Heard {
+pub(in crate::pipeline) struct Heard {
     /// The stream.
-    pub(super) outlet: Arc<Outlet>,
+    pub(in crate::pipeline) outlet: Arc<Outlet>,
     /// It is of this call alone, and ends with it.
-    pub(super) is_own: bool,
+    pub(in crate::pipeline) is_own: bool,
     /// The client reads requests on it (handshake revisions).
-    pub(super) takes_requests: bool,
+    pub(in crate::pipeline) takes_requests: bool,
     /// The batch that the call is part of.
-    pub(super) gathering: Option<Arc<Gathering>>,
+    pub(in crate::pipeline) gathering: Option<Arc<Gathering>>,
 }
 
 /// The call comes back with what is wrong.
-pub(super) type Begun = Result<(), Box<(Waiting, Refusal)>>;
+pub(in crate::pipeline) type Begun = Result<(), Box<(Waiting, Refusal)>>;
 
 impl Waiting {
     /// Hands the call to a handler thread.
-    pub(super) fn begin(
+    pub(in crate::pipeline) fn begin(
         self,
         work: Blocking,
         heard: Heard,
@@ -73,7 +74,7 @@ impl Waiting {
     }
 
     /// Waits for what a task comes to.
-    pub(super) fn wait_for(
+    pub(in crate::pipeline) fn wait_for(
         self,
         task: &Arc<Task>,
         heard: Heard,
