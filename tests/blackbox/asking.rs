@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture;
 use crate::harness::http::{Events, Request};
-use crate::harness::process::{Server, Session};
+use crate::harness::process::{Server, Session, Settings};
 use crate::harness::{ADMIN, LEGACY, USER, call, initialize_with, modern_with, request, text_of};
 
 /// What a client can do that can do everything.
@@ -224,6 +224,30 @@ fn calls_that_rest_keep_no_thread_from_working() {
         respond(&session, asked, accept(json!({ "name": format!("{number}") })));
         assert_eq!(text_of(&next(events)), format!("Hello, {number}!"));
     }
+}
+
+#[test]
+fn rights_that_are_taken_away_while_a_call_rests_end_it() {
+    let mut server = fixture::handlers("");
+    let id = {
+        let session = able(&server, LEGACY[3]);
+        session.id.clone()
+    };
+    let dressed = |request: Request| {
+        request.header("Mcp-Session-Id", &id).header("MCP-Protocol-Version", LEGACY[3])
+    };
+    let message =
+        request(1, "tools/call", call("test_input_required_result_elicitation", json!({})));
+    let mut events = server.connect().stream(&dressed(Request::post(&message)));
+    let asked = next(&mut events);
+    let mut settings = Settings::with("[host]\nenabled = false\n");
+    settings.roles = "user_roles = { root = [], user_123 = [\"user\"] }".into();
+    server.reload(&settings);
+    let result = accept(json!({ "name": "Agnes" }));
+    let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
+    assert_eq!(server.send(&dressed(Request::post(&answer))).status, 202);
+    let refused = next(&mut events);
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(1), &json!(-32602)));
 }
 
 #[test]

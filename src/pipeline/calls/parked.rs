@@ -22,6 +22,7 @@ use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
 use crate::mcp::input::InputRequest;
 use crate::mcp::legacy::session::Asker;
+use crate::mcp::methods::Permission;
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::request_state::{Binding, SealError};
 use crate::pipeline::services::{Expire, Services};
@@ -108,12 +109,31 @@ impl Parked {
         if context.is_cancelled() || self.pending.is_over() {
             return self.complete(Outcome::Error(RpcError::internal("The call was cancelled")));
         }
+        if !self.may_go_on() {
+            return self.complete(Outcome::Error(RpcError::unknown_tool(&self.script.tool)));
+        }
         match guarded(|| (self.script.run)(&context)) {
             Ok(outcome) => self.complete(outcome),
             Err(Failure(Reason::Asked)) => self.rest(context.into_round()),
             Err(Failure(Reason::BecomesTask)) => self.become_task(context.into_round(), None),
             Err(failure) => self.complete(Outcome::failed(failure, self.script.version)),
         }
+    }
+
+    /// Rights that were taken away while the call rested are gone for what is left of it.
+    fn may_go_on(&self) -> bool {
+        let present = self.services.snapshot.load();
+        if present.number == self.snapshot.number {
+            return true;
+        }
+        let (principal, tool) = (&self.script.principal, &self.script.tool);
+        let needed = match (tool.as_str(), present.catalog.tool(tool)) {
+            ("", _) => Permission::Read,
+            (_, Some(tool)) => tool.permission,
+            (_, None) => return false,
+        };
+        present.authentication.vouches_for(principal, unix_seconds())
+            && present.policy.allows(principal, needed)
     }
 
     fn context(&self) -> Context {
