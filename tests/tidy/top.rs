@@ -29,7 +29,7 @@ const FOLDERS: [(&str, &[&str]); 12] = [
     ("fuzz/", &["rs", "toml", "lock", "md"]),
     ("scripts/", &["", "py"]),
     ("src/", &["rs", "toml"]),
-    ("tests/conformance/", &["mjs", "json", "py", ""]),
+    ("tests/conformance/", &["mjs", "json", "py", "txt", ""]),
     ("tests/interop/", &["rs", "toml", "py", "mjs", "sh", "json", "txt", ""]),
     ("tests/", &["rs", "toml", "txt", "json", "py"]),
 ];
