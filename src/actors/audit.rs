@@ -211,7 +211,8 @@ mod tests {
 
     #[test]
     fn all_that_was_taken_is_written_before_the_thread_ends() {
-        let path = directory("audit").join("audit.log");
+        let directory = directory("audit");
+        let path = directory.join("audit.log");
         let (log, thread) = AuditLog::start(&settings(&path, Rotation::None)).unwrap();
         for _ in 0..1_000 {
             assert!(log.record(record("request", 0)));

@@ -160,11 +160,26 @@ pub(super) mod tests {
         }
     }
 
-    pub(in crate::actors) fn directory(name: &str) -> PathBuf {
+    /// A directory of one test alone, removed at its end.
+    pub(in crate::actors) struct Scratch(PathBuf);
+
+    impl Scratch {
+        pub(in crate::actors) fn join(&self, name: &str) -> PathBuf {
+            self.0.join(name)
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    pub(in crate::actors) fn directory(name: &str) -> Scratch {
         let directory = std::env::temp_dir().join(format!("erlmcp-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
-        directory
+        Scratch(directory)
     }
 
     #[test]
@@ -177,7 +192,7 @@ pub(super) mod tests {
             writer.write("request", &record("request", day)).unwrap();
         }
         writer.flush().unwrap();
-        let mut names: Vec<_> = fs::read_dir(&directory)
+        let mut names: Vec<_> = fs::read_dir(&directory.0)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
