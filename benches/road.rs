@@ -191,6 +191,7 @@ fn snapshot(text: &str) -> Snapshot {
             tasks: 100,
             tasks_per_principal: 100,
             result_bytes: 1 << 20,
+            result_bytes_per_principal: 1 << 20,
             ttl: Duration::from_secs(60),
             poll: Duration::from_secs(1),
         },

@@ -370,7 +370,9 @@ impl<H: Hooks> Reactor<H> {
         if self.sweep_at <= now {
             self.sweep_at = now.plus(SWEEP_EVERY);
             let services = &self.parts.around.services;
-            services.sessions.sweep(&services.snapshot.load().sessions, now);
+            let limits = &services.snapshot.load().sessions;
+            services.sessions.sweep(limits, now);
+            services.event_sessions.sweep(limits, now);
             self.reclaim();
         }
     }
@@ -379,7 +381,9 @@ impl<H: Hooks> Reactor<H> {
     fn next_timeout(&self, now: Now) -> Option<Duration> {
         let deadline = self.deadlines.peek().map(|Reverse(Deadline(at, _))| *at);
         // With no session and no closed connection nobody needs to wake up for a sweep.
-        let is_kept_awake = self.closed() > 0 || !self.parts.around.services.sessions.is_empty();
+        let services = &self.parts.around.services;
+        let has_sessions = !services.sessions.is_empty() || !services.event_sessions.is_empty();
+        let is_kept_awake = self.closed() > 0 || has_sessions;
         let sweep = Some(self.sweep_at).filter(|_| is_kept_awake);
         // The last connection may end on another thread, which does not tell.
         let drain = self.drain_until.map(|until| until.min(now.plus(DRAIN_CHECK)));

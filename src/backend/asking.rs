@@ -1,7 +1,7 @@
 //! How a handler asks its client. A call that has asked rests without a thread; when the answers
 //! are there, its handler runs again from the start, and what it asked before is answered at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -111,9 +111,9 @@ impl Context {
     /// The first time there is no answer yet: the failure that comes back is to be handed on with
     /// `?`. The call rests, without a thread, until the client has answered; then the handler runs
     /// again **from its start**, and here the answers come back. So what stands before a question
-    /// is done again: keep it free of effects, or put it into [`Context::once`]. An answer counts
-    /// only for the very request it was given to, and values that a person entered match the
-    /// requested schema.
+    /// is done again: keep it free of effects, or put it into [`Context::once`]. An answer to a
+    /// question counts for no other one, and values that a person entered match the requested
+    /// schema. A modern client may bring answers along before it is asked.
     ///
     /// # Errors
     /// The client cannot do what is asked (see [`Context::client`]); it has refused to answer; or
@@ -129,6 +129,10 @@ impl Context {
             requests.into_iter().map(|(key, request)| (key.into(), request)).collect();
         if requests.len() > MOST_ENTRIES {
             return Err(mistake("it asks too many things at once"));
+        }
+        let keys: BTreeSet<&str> = requests.iter().map(|(key, _)| key.as_str()).collect();
+        if keys.len() < requests.len() {
+            return Err(mistake("it asks two things under one key"));
         }
         let capabilities = requests.iter().map(|(_, request)| request.capability());
         if let Some(missing) = capabilities.into_iter().find(|c| !self.capabilities.has(*c)) {

@@ -32,8 +32,10 @@ impl Cancellation {
             Cause::Deadline => 2,
             Cause::Shutdown => 3,
         };
+        // Under the lock: whoever comes second goes on only when the hook of the first is done.
+        let hook = self.hook.lock();
         if self.cause.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire).is_ok()
-            && let Some(hook) = self.hook.lock().as_ref()
+            && let Some(hook) = hook.as_ref()
         {
             hook();
         }

@@ -64,10 +64,12 @@ pub(super) fn limits(
         input_timeout: reader.seconds("input_timeout_seconds", 1..=86_400, 600),
     };
     let max_tasks = reader.integer_in("max_tasks", 1..=100_000, 1000);
+    let result_bytes = reader.integer_in("task_result_bytes", KIB..=4096 * MIB, 64 * MIB);
     let tasks = TaskSettings {
         max_tasks,
         max_tasks_per_user: share(reader, "max_tasks_per_user", max_tasks, 100),
-        result_bytes: reader.integer_in("task_result_bytes", KIB..=4096 * MIB, 64 * MIB),
+        result_bytes,
+        result_bytes_per_user: share(reader, "task_result_bytes_per_user", result_bytes, 16 * MIB),
         ttl: reader.seconds("task_seconds", 1..=604_800, 3600),
         poll: reader.milliseconds("task_poll_ms", 100..=600_000, 1000),
     };

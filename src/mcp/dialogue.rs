@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 /// Requests of one round, and answers or notes of one call, at most.
 pub const MOST_ENTRIES: usize = 32;
+/// Bytes of all answers of one call at most.
+const MOST_ANSWER_BYTES: usize = 1 << 20;
 /// Rounds of one call at most; a handler that asks without end is cut short.
 pub const MOST_ROUNDS: u64 = 32;
 
@@ -16,6 +18,7 @@ struct Answer {
     /// Of the question that stood under the key; `None` if the client answered unasked.
     digest: Option<String>,
     outcome: Result<Value, String>,
+    bytes: usize,
 }
 
 /// See the module.
@@ -50,10 +53,18 @@ impl Dialogue {
 
     /// Takes an answer in. What nobody needs is kept within a bound, and never looked at.
     pub fn take_in(&mut self, key: String, outcome: Result<Value, String>) {
-        if self.answers.len() < MOST_ENTRIES || self.answers.contains_key(&key) {
-            let digest = self.asked.remove(&key);
-            self.answers.insert(key, Answer { digest, outcome });
+        if self.answers.len() >= MOST_ENTRIES && !self.answers.contains_key(&key) {
+            return;
         }
+        let digest = self.asked.remove(&key);
+        let bytes = outcome.as_ref().map_or(0, |value| value.to_string().len());
+        let kept: usize = self.answers.values().map(|answer| answer.bytes).sum();
+        let answer = if kept + bytes > MOST_ANSWER_BYTES {
+            Answer { digest, outcome: Err("its answers are too large".to_owned()), bytes: 0 }
+        } else {
+            Answer { digest, outcome, bytes }
+        };
+        self.answers.insert(key, answer);
     }
 
     /// What the handler noted under `key`.
@@ -105,7 +116,8 @@ impl Dialogue {
                 None => Ok(answer.get(1)?.clone()),
                 Some(sentence) => Err(sentence.as_str()?.to_owned()),
             };
-            dialogue.answers.insert(key.clone(), Answer { digest, outcome });
+            let bytes = outcome.as_ref().map_or(0, |value: &Value| value.to_string().len());
+            dialogue.answers.insert(key.clone(), Answer { digest, outcome, bytes });
         }
         Some(dialogue)
     }
@@ -148,5 +160,11 @@ mod tests {
         assert_eq!(dialogue.answers.len(), MOST_ENTRIES);
         assert!((0..1_000).any(|number| !dialogue.set_note(&number.to_string(), json!(1))));
         assert!((0..1_000).any(|_| !dialogue.ask([])));
+        let mut dialogue = Dialogue::default();
+        for key in ["a", "b"] {
+            dialogue.take_in(key.into(), Ok(json!("x".repeat(MOST_ANSWER_BYTES / 2 + 1))));
+        }
+        assert!(matches!(dialogue.answer("a", ""), Some(Ok(_))));
+        assert!(matches!(dialogue.answer("b", ""), Some(Err(_))), "both are too much");
     }
 }

@@ -56,6 +56,8 @@ pub struct TaskSettings {
     pub max_tasks_per_user: usize,
     /// Bytes of results kept at once; default 64 MiB.
     pub result_bytes: usize,
+    /// Bytes of results of one user kept at once; default 16 MiB.
+    pub result_bytes_per_user: usize,
     /// Time that a task is kept from its beginning; default 1 hour.
     pub ttl: Duration,
     /// Time between two questions of a client for a task; default 1 second.

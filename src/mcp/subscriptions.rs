@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::meta::SUBSCRIPTION_ID;
-use super::outlet::{Outlet, Weight};
+use super::outlet::{Outlet, Push, Weight};
 use crate::base::principal::Principal;
 use crate::proto::jsonrpc::{Id, write_notification};
 
@@ -56,6 +56,17 @@ impl Filter {
     }
 }
 
+/// How a task stands, as JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskNotice<'t> {
+    /// Of the task.
+    pub id: &'t str,
+    /// The task with what belongs to its state.
+    pub full: &'t [u8],
+    /// Without that, for a stream that has no room for it.
+    pub brief: &'t [u8],
+}
+
 /// One listener: a legacy session, or a `subscriptions/listen` request.
 #[derive(Debug)]
 pub struct Listener {
@@ -91,10 +102,26 @@ impl Listener {
     }
 
     /// Tells the client how a task stands; `params` is the task, as JSON.
-    pub fn tell_task(&self, method: &str, params: &[u8]) {
+    pub fn tell_task(&self, method: &str, params: &[u8]) -> Push {
         let mut json = Vec::new();
         write_notification(&mut json, method, params);
-        self.outlet.push(json, Weight::Notice);
+        self.outlet.push(json, Weight::Notice)
+    }
+
+    fn wants_task(&self, id: &str, principal: &Principal) -> bool {
+        self.subscription.is_some()
+            && self.principal.key == principal.key
+            && self.filter.lock().tasks.contains(id)
+    }
+
+    /// The same under the subscription, which every notice must name.
+    fn tell_own_task(&self, params: &[u8]) -> Push {
+        let subscription = self.subscription.as_ref().map(Id::to_value);
+        let meta = json!({ SUBSCRIPTION_ID: subscription });
+        // Opened at its end, for what only this listener is told.
+        let mut own = params.strip_suffix(b"}").unwrap_or(params).to_vec();
+        own.extend_from_slice(format!(",\"_meta\":{meta}}}").as_bytes());
+        self.tell_task("notifications/tasks", &own)
     }
 
     /// Tells the client which part of its wishes is honoured.
@@ -170,19 +197,25 @@ impl Subscriptions {
         }
     }
 
-    /// Tells the listeners of `principal` that want to hear of it how a task stands.
-    pub fn publish_task(&self, id: &str, principal: &Principal, params: &[u8]) {
+    /// True if `principal` has a listener that wants to hear of a task.
+    pub fn is_task_heard(&self, id: &str, principal: &Principal) -> bool {
+        self.live().iter().any(|listener| listener.wants_task(id, principal))
+    }
+
+    /// Tells the listeners of `principal` that want to hear of it, and whom `allowed` lets hear of
+    /// it, how a task stands.
+    pub fn publish_task(
+        &self,
+        notice: &TaskNotice<'_>,
+        principal: &Principal,
+        allowed: impl Fn(&Principal) -> bool,
+    ) {
         for listener in self.live() {
-            let is_own = listener.principal.key == principal.key;
-            let Some(subscription) = listener.subscription.as_ref().filter(|_| is_own) else {
+            if !listener.wants_task(notice.id, principal) || !allowed(&listener.principal) {
                 continue;
-            };
-            if listener.filter.lock().tasks.contains(id) {
-                // Written open at its end, for what only this listener is told.
-                let mut own = params.get(..params.len() - 1).unwrap_or_default().to_vec();
-                let meta = json!({ SUBSCRIPTION_ID: subscription.to_value() });
-                own.extend_from_slice(format!(",\"_meta\":{meta}}}").as_bytes());
-                listener.tell_task("notifications/tasks", &own);
+            }
+            if listener.tell_own_task(notice.full) == Push::Dropped {
+                listener.tell_own_task(notice.brief);
             }
         }
     }

@@ -22,6 +22,8 @@ use crate::guard::refusal::Refusal;
 use crate::guard::validate::batch::{Element, check, split};
 use crate::guard::validate::http::Refused;
 use crate::guard::validate::{Call, Incoming, Notice};
+use crate::mcp::era::Era;
+use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::{Outlet, Wake, Weight};
 use crate::proto::http1::response::HeaderBlock;
@@ -33,23 +35,46 @@ pub struct Gathering {
     outlet: Arc<Outlet>,
     /// The stream is of this batch alone, and ends with it.
     is_own: bool,
+    /// Bytes of answers that wait for the others; one alone may be larger.
+    most_bytes: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     answers: Vec<Vec<u8>>,
+    /// Bytes of them.
+    bytes: usize,
     /// Messages that have not come to an answer, or to none.
     left: usize,
 }
 
 impl Gathering {
-    fn new(outlet: Arc<Outlet>, is_own: bool, left: usize) -> Arc<Self> {
-        Arc::new(Self { outlet, is_own, state: Mutex::new(State { answers: Vec::new(), left }) })
+    fn new(outlet: Arc<Outlet>, is_own: bool, left: usize, most_bytes: usize) -> Arc<Self> {
+        let state = Mutex::new(State { answers: Vec::new(), bytes: 0, left });
+        Arc::new(Self { outlet, is_own, most_bytes, state })
+    }
+
+    /// True if an answer of so many bytes is too much beside those that wait.
+    fn is_too_much(&self, bytes: usize) -> bool {
+        let state = self.state.lock();
+        state.bytes > 0 && state.bytes + bytes > self.most_bytes
+    }
+
+    /// One message came to this.
+    pub fn answer(&self, outcome: &Outcome, id: &Id, era: Era) {
+        let mut json = Vec::new();
+        if self.is_too_much(outcome.size()) {
+            let error = RpcError::internal("The answers of this batch are too large");
+            Outcome::Error(error).write(&mut json, id, era);
+        } else {
+            outcome.write(&mut json, id, era);
+        }
+        self.add(json);
     }
 
     /// One message has this answer.
-    pub fn add(&self, json: Vec<u8>) {
+    fn add(&self, json: Vec<u8>) {
         self.step(Some(json));
     }
 
@@ -61,6 +86,7 @@ impl Gathering {
     fn step(&self, json: Option<Vec<u8>>) {
         let answers = {
             let mut state = self.state.lock();
+            state.bytes += json.as_ref().map_or(0, Vec::len);
             state.answers.extend(json);
             state.left = state.left.saturating_sub(1);
             if state.left > 0 {
@@ -154,7 +180,8 @@ impl Batch<'_> {
         takes_requests: bool,
         now: Now,
     ) {
-        let gathering = Gathering::new(Arc::clone(outlet), is_own, elements.len());
+        let most_bytes = self.snapshot.outlet.queued_bytes;
+        let gathering = Gathering::new(Arc::clone(outlet), is_own, elements.len(), most_bytes);
         let heard = || Heard {
             outlet: Arc::clone(outlet),
             is_own: false,
@@ -162,9 +189,10 @@ impl Batch<'_> {
             gathering: Some(Arc::clone(&gathering)),
         };
         for (place, element) in elements.into_iter().enumerate() {
-            // The request itself was counted when it came in.
-            let counted = if place == 0 {
-                self.snapshot.rate.same(&metered)
+            // The request itself was counted when it came in, and to answer or to take work back is
+            // never too much.
+            let counted = if place == 0 || !is_answered(&element) {
+                Ok(metered.again())
             } else {
                 self.snapshot.rate.meter_another(&metered, now)
             };
@@ -184,12 +212,8 @@ impl Batch<'_> {
         exchange.set_principal(&self.session.principal);
         let checked = match metered {
             Ok(metered) => check(metered, element, self.session),
-            Err(refusal) if is_answered(&element) => {
-                return self.refuse(exchange, &refusal, id_of(&element).as_ref(), gathering);
-            }
             Err(refusal) => {
-                exchange.finish(&Ending::Refused(&refusal, self.session.version.era()));
-                return gathering.pass();
+                return self.refuse(exchange, &refusal, id_of(&element).as_ref(), gathering);
             }
         };
         match checked {
@@ -203,8 +227,11 @@ impl Batch<'_> {
                 exchange.finish(&Ending::Done);
                 gathering.pass();
             }
-            // An array in an array is no message.
-            Ok(Incoming::Batch(..)) => gathering.pass(),
+            // Messages of a batch are no batches: an array among them was refused as no message.
+            Ok(Incoming::Batch(..)) => {
+                exchange.finish(&Ending::Done);
+                gathering.pass();
+            }
             Err(refused) => {
                 let Refused { refusal, id, method, .. } = *refused;
                 if let Some(method) = method {
@@ -240,10 +267,8 @@ impl Batch<'_> {
                     .announcing(Arc::clone(self.services) as Arc<_>);
                 let outcome =
                     guarded(|| run(&context)).unwrap_or_else(|f| Outcome::failed(f, version));
-                let mut json = Vec::new();
-                outcome.write(&mut json, &id, version.era());
                 exchange.finish(&outcome.ending());
-                return gathering.add(json);
+                return gathering.answer(&outcome, &id, version.era());
             }
             Ok(Work::Blocking(work)) => match waiting.begin(work, heard, &Arc::default(), now) {
                 Ok(()) => return,

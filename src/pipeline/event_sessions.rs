@@ -106,6 +106,28 @@ impl EventSessions {
         }
     }
 
+    /// Ends the streams that have outlived their time.
+    pub fn sweep(&self, limits: &SessionLimits, now: Now) {
+        self.end_where(|session| now.since(session.opened) > limits.lifetime);
+    }
+
+    /// Ends the streams of all whom `is_known` does not know any more.
+    pub fn end_unknown(&self, is_known: impl Fn(&Principal) -> bool) {
+        self.end_where(|session| !is_known(&session.principal));
+    }
+
+    fn end_where(&self, which: impl Fn(&EventSession) -> bool) {
+        let ended: Vec<_> = self.by_id.lock().extract_if(|_, session| which(session)).collect();
+        for (_, session) in ended {
+            session.road.close();
+        }
+    }
+
+    /// True if no stream is open.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.lock().is_empty()
+    }
+
     /// Ends all streams; what runs is cancelled.
     pub fn end_all(&self) {
         let all = std::mem::take(&mut *self.by_id.lock());

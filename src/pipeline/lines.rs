@@ -1,5 +1,5 @@
-//! The road of a message over a byte stream with one message a line: stdio now. One connection, one
-//! outlet, many requests at once.
+//! The road of a message over a byte stream with one message a line, and of one that posts messages to
+//! a stream of events (2024-11-05). One connection, one outlet, many requests at once.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -286,7 +286,11 @@ impl LineRoad {
         }
         self.services.subscriptions.add(&session.listener);
         let mut json = Vec::new();
-        write_result(&mut json, &parts.id, &initialized(&snapshot, parts.version));
+        write_result(
+            &mut json,
+            &parts.id,
+            &initialized(&snapshot, parts.version, &parts.principal),
+        );
         exchange.finish(&Ending::Done);
         self.send(json);
     }

@@ -12,16 +12,17 @@ use super::calls::tasks::Tasks;
 use super::event_sessions::EventSessions;
 use super::record::Record;
 use super::snapshot::Snapshot;
-use super::work::tasks::write_detailed;
+use super::work::tasks::{write_brief, write_detailed};
 use super::work::tools::writer;
 use crate::backend::context::Announce;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::counters::Counters;
 use crate::base::ids::{NoRandomness, RequestIds};
+use crate::base::principal::Principal;
 use crate::mcp::cursor::Cursors;
 use crate::mcp::legacy::table::Sessions;
 use crate::mcp::request_state::RequestStates;
-use crate::mcp::subscriptions::{Change, Subscriptions};
+use crate::mcp::subscriptions::{Change, Subscriptions, TaskNotice};
 use crate::proto::object::Object;
 
 /// Where audit records go.
@@ -123,21 +124,33 @@ impl Services {
         });
     }
 
-    /// Tells those who listen to a task how it stands now.
+    /// Tells those who listen to a task, and whom the present policy lets see it, how it stands now.
     pub fn publish_task(&self, task: &Task) {
         let snapshot = self.snapshot.load();
+        let now = unix_seconds();
+        let may_see = |principal: &Principal| {
+            snapshot.authentication.vouches_for(principal, now)
+                && snapshot.may_call(principal, task.tool())
+        };
         let subject = task.subject();
         let status = task.status();
         let writer = writer(&snapshot, subject.version);
-        let mut params = Vec::new();
-        let mut object = Object::open(&mut params);
-        write_detailed(&mut object, task, &status, &writer);
-        object.close();
-        let id = task.view(&status).id.to_owned();
+        let params = |write: &dyn Fn(&mut Object<'_>)| {
+            let mut params = Vec::new();
+            let mut object = Object::open(&mut params);
+            write(&mut object);
+            object.close();
+            params
+        };
+        let brief = params(&|object| write_brief(object, task, &status, writer.version));
         if let Some(session) = &subject.session {
-            session.listener.tell_task("notifications/tasks/status", &params);
-        } else {
-            self.subscriptions.publish_task(&id, &subject.principal, &params);
+            if may_see(&session.principal) {
+                session.listener.tell_task("notifications/tasks/status", &brief);
+            }
+        } else if self.subscriptions.is_task_heard(task.id_text(), &subject.principal) {
+            let full = params(&|object| write_detailed(object, task, &status, &writer));
+            let notice = TaskNotice { id: task.id_text(), full: &full, brief: &brief };
+            self.subscriptions.publish_task(&notice, &subject.principal, may_see);
         }
     }
 
@@ -147,6 +160,8 @@ impl Services {
         let present = self.snapshot.load();
         let now = unix_seconds();
         self.subscriptions
+            .end_unknown(|principal| present.authentication.vouches_for(principal, now));
+        self.event_sessions
             .end_unknown(|principal| present.authentication.vouches_for(principal, now));
         if !former.catalog.has_same_tools(&present.catalog) {
             self.publish(&Change::Tools);

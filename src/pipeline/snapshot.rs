@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::calls::tasks::TaskLimits;
 use crate::backend::catalog::Catalog;
+use crate::base::principal::Principal;
 use crate::guard::authn::Authentication;
 use crate::guard::authz::Policy;
 use crate::guard::cors::Cors;
@@ -46,6 +47,14 @@ pub struct Snapshot {
     pub calls: CallLimits,
     /// Bounds of tasks.
     pub tasks: TaskLimits,
+}
+
+impl Snapshot {
+    /// True if a principal may call this tool, and so may see what came of its calls.
+    pub fn may_call(&self, principal: &Principal, tool: &str) -> bool {
+        let tool = self.catalog.tool(tool);
+        tool.is_some_and(|tool| self.policy.allows(principal, tool.permission))
+    }
 }
 
 /// What clients are told about the server.

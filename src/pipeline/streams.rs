@@ -209,7 +209,11 @@ fn initialize(carried: Carried, now: Now) -> Carrying<Reply> {
     };
     services.subscriptions.add(&session.listener);
     let mut json = Vec::new();
-    write_result(&mut json, &carried.parts.id, &initialized(&carried.snapshot, version));
+    write_result(
+        &mut json,
+        &carried.parts.id,
+        &initialized(&carried.snapshot, version, &carried.parts.principal),
+    );
     carried.exchange.finish(&Ending::Done);
     let mut reply = reply_with(200, json, carried.accepts);
     reply.headers.push(("Mcp-Session-Id", session.id.clone()));

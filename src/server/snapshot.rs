@@ -78,6 +78,7 @@ pub(super) fn build(
             tasks: configuration.tasks.max_tasks,
             tasks_per_principal: configuration.tasks.max_tasks_per_user,
             result_bytes: configuration.tasks.result_bytes,
+            result_bytes_per_principal: configuration.tasks.result_bytes_per_user,
             ttl: configuration.tasks.ttl,
             poll: configuration.tasks.poll,
         },

@@ -161,6 +161,7 @@ fn who_waits_for_a_task_that_is_cancelled_is_told_at_once() {
     let mut events = result(&session, 5, &id);
     assert_eq!(events.message().unwrap()["method"], "elicitation/create");
     ask(&session, "tasks/cancel", json!({ "taskId": id }));
+    assert_eq!(events.message().unwrap()["method"], "notifications/cancelled");
     let answer = events.message().unwrap();
     assert_eq!((&answer["id"], &answer["error"]["code"]), (&json!(5), &json!(-32603)));
 }

@@ -28,6 +28,11 @@ pub struct Metered {
 }
 
 impl Metered {
+    /// The same once more: for a message that needs no count beside that of its request.
+    pub fn again(&self) -> Self {
+        Self { authenticated: self.authenticated.again() }
+    }
+
     /// Who the request is from.
     pub fn principal(&self) -> &Arc<Principal> {
         self.authenticated.principal()
@@ -125,11 +130,6 @@ impl RateLimiter {
     pub fn meter_another(&self, metered: &Metered, now: Now) -> Result<Metered, Refusal> {
         let authenticated = metered.authenticated.again();
         self.meter(authenticated, None, now).map_err(|(_, refusal)| refusal)
-    }
-
-    /// What was counted already, for the first message of such a request.
-    pub fn same(&self, metered: &Metered) -> Result<Metered, Refusal> {
-        Ok(Metered { authenticated: metered.authenticated.again() })
     }
 
     fn counts(&self, address: IpAddr) -> bool {

@@ -22,6 +22,9 @@ use crate::proto::jsonrpc::Id;
 /// Most finished streams that are kept for a client that lost its connection.
 const KEPT_STREAMS: usize = 16;
 
+/// Why there is no answer of a client that answers nothing any more.
+pub const GONE: &str = "it has gone";
+
 /// The stream that belongs to no request: what a GET without `Last-Event-ID` reads.
 pub const STANDALONE: u64 = 0;
 
@@ -52,6 +55,10 @@ struct State {
     last_stream: u64,
     asked: HashMap<Id, (Arc<dyn Asker>, String)>,
     last_asked: i64,
+    /// The client answers nothing any more.
+    is_abandoned: bool,
+    /// It has ended: nothing is registered any more.
+    is_closed: bool,
 }
 
 /// Somebody who has asked the client and waits for its answer.
@@ -70,9 +77,14 @@ pub struct Negotiated {
     pub capabilities: ClientCapabilities,
 }
 
-/// The session already runs a request with this id.
+/// Why a request cannot be registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DuplicateId;
+pub enum BeginError {
+    /// The session already runs a request with this id.
+    DuplicateId,
+    /// The session has ended.
+    Closed,
+}
 
 impl Session {
     /// A session whose standalone stream is `outlet`.
@@ -134,10 +146,13 @@ impl Session {
     }
 
     /// Registers a request, so that it can be cancelled.
-    pub fn begin(&self, id: &Id, cancellation: &Arc<Cancellation>) -> Result<(), DuplicateId> {
+    pub fn begin(&self, id: &Id, cancellation: &Arc<Cancellation>) -> Result<(), BeginError> {
         let mut state = self.state.lock();
+        if state.is_closed {
+            return Err(BeginError::Closed);
+        }
         if state.running.contains_key(id) {
-            return Err(DuplicateId);
+            return Err(BeginError::DuplicateId);
         }
         state.running.insert(id.clone(), Arc::clone(cancellation));
         Ok(())
@@ -156,13 +171,17 @@ impl Session {
         }
     }
 
-    /// The id of a request to the client, whose answer `asker` gets under `key`.
-    pub fn ask(&self, asker: &Arc<dyn Asker>, key: &str) -> Id {
+    /// The id of a request to the client, whose answer `asker` gets under `key`; `None` if no
+    /// answer can come any more.
+    pub fn ask(&self, asker: &Arc<dyn Asker>, key: &str) -> Option<Id> {
         let mut state = self.state.lock();
+        if state.is_closed || state.is_abandoned {
+            return None;
+        }
         state.last_asked += 1;
         let id = Id::Number(state.last_asked);
         state.asked.insert(id.clone(), (Arc::clone(asker), key.to_owned()));
-        id
+        Some(id)
     }
 
     /// Hands the client's answer to who asked; an answer that nobody waits for is nothing.
@@ -173,11 +192,15 @@ impl Session {
         }
     }
 
-    /// Whoever waits for an answer of the client is told that none will come.
+    /// Whoever waits for an answer of the client, or asks it later, is told that none will come.
     pub fn abandon(&self) {
-        let asked = std::mem::take(&mut self.state.lock().asked);
+        let asked = {
+            let mut state = self.state.lock();
+            state.is_abandoned = true;
+            std::mem::take(&mut state.asked)
+        };
         for (asker, key) in asked.into_values() {
-            asker.answered(&key, Err("it has gone".to_owned()));
+            asker.answered(&key, Err(GONE.to_owned()));
         }
     }
 
@@ -218,7 +241,8 @@ impl Session {
 
     /// Ends the session: cancels what runs and ends every stream.
     pub fn close(&self) {
-        let state = std::mem::take(&mut *self.state.lock());
+        let closed = State { is_closed: true, ..State::default() };
+        let state = std::mem::replace(&mut *self.state.lock(), closed);
         for cancellation in state.running.values() {
             cancellation.cancel(Cause::Client);
         }
@@ -292,7 +316,7 @@ mod tests {
         let first = Arc::new(Cancellation::default());
         session.begin(&Id::Number(1), &first).unwrap();
         let second = Arc::new(Cancellation::default());
-        assert_eq!(session.begin(&Id::Number(1), &second), Err(DuplicateId));
+        assert_eq!(session.begin(&Id::Number(1), &second), Err(BeginError::DuplicateId));
         session.cancel(&Id::Number(9));
         assert_eq!(first.cause(), None, "another id");
         session.cancel(&Id::Number(1));
@@ -352,6 +376,8 @@ mod tests {
         let session = session();
         let (_, stream) = session.open_stream();
         session.close();
+        let begun = session.begin(&Id::Number(1), &Arc::default());
+        assert_eq!(begun, Err(BeginError::Closed));
         for outlet in [&stream, &session.listener.outlet] {
             assert_eq!(outlet.push(vec![], Weight::Droppable), crate::mcp::outlet::Push::Ended);
         }

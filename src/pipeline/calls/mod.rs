@@ -6,5 +6,6 @@ pub mod parked;
 pub mod pending;
 pub mod permits;
 pub mod task;
+mod task_questions;
 pub mod tasks;
 pub mod waiting;

@@ -21,7 +21,7 @@ use crate::mcp::capability::ClientCapabilities;
 use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
 use crate::mcp::input::InputRequest;
-use crate::mcp::legacy::session::Asker;
+use crate::mcp::legacy::session::{Asker, GONE, Session};
 use crate::mcp::methods::Permission;
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::request_state::{Binding, SealError};
@@ -107,17 +107,22 @@ impl Parked {
     fn run(self: &Arc<Self>) {
         let context = self.context();
         if context.is_cancelled() || self.pending.is_over() {
-            return self.complete(Outcome::Error(RpcError::internal("The call was cancelled")));
+            self.complete(Outcome::Error(RpcError::internal("The call was cancelled")));
+            return;
         }
         if !self.may_go_on() {
-            return self.complete(Outcome::Error(RpcError::unknown_tool(&self.script.tool)));
+            self.complete(Outcome::Error(RpcError::unknown_tool(&self.script.tool)));
+            return;
         }
-        match guarded(|| (self.script.run)(&context)) {
-            Ok(outcome) => self.complete(outcome),
-            Err(Failure(Reason::Asked)) => self.rest(context.into_round()),
-            Err(Failure(Reason::BecomesTask)) => self.become_task(context.into_round(), None),
-            Err(failure) => self.complete(Outcome::failed(failure, self.script.version)),
-        }
+        let outcome = match guarded(|| (self.script.run)(&context)) {
+            Ok(outcome) => outcome,
+            Err(Failure(Reason::Asked)) => return self.rest(context.into_round()),
+            Err(Failure(Reason::BecomesTask)) => {
+                return self.become_task(context.into_round(), None);
+            }
+            Err(failure) => Outcome::failed(failure, self.script.version),
+        };
+        self.complete(outcome);
     }
 
     /// Rights that were taken away while the call rested are gone for what is left of it.
@@ -127,13 +132,12 @@ impl Parked {
             return true;
         }
         let (principal, tool) = (&self.script.principal, &self.script.tool);
-        let needed = match (tool.as_str(), present.catalog.tool(tool)) {
-            ("", _) => Permission::Read,
-            (_, Some(tool)) => tool.permission,
-            (_, None) => return false,
+        let is_allowed = if tool.is_empty() {
+            present.policy.allows(principal, Permission::Read)
+        } else {
+            present.may_call(principal, tool)
         };
-        present.authentication.vouches_for(principal, unix_seconds())
-            && present.policy.allows(principal, needed)
+        is_allowed && present.authentication.vouches_for(principal, unix_seconds())
     }
 
     fn context(&self) -> Context {
@@ -153,26 +157,16 @@ impl Parked {
         context.asking(script.capabilities, self.state.lock().round.clone())
     }
 
-    /// Ends the call.
-    pub fn complete(&self, outcome: Outcome) {
+    /// Ends the call. True if this was the answer.
+    pub fn complete(&self, outcome: Outcome) -> bool {
         let open = std::mem::take(&mut self.state.lock().open);
-        self.withdraw(open.into_values().flatten().collect());
-        self.pending.complete(outcome);
-    }
-
-    /// Takes back what the client was asked and has not answered.
-    fn withdraw(&self, ids: Vec<Id>) {
-        let Some(Addressee { session: Some(session), outlet, .. }) =
+        if let Some(Addressee { session: Some(session), outlet, .. }) =
             self.pending.destination().addressee()
-        else {
-            return;
-        };
-        for id in session.withdraw(&ids) {
-            let mut json = Vec::new();
-            let params = json!({ "requestId": id.to_value() }).to_string();
-            write_notification(&mut json, "notifications/cancelled", params.as_bytes());
-            outlet.push(json, Weight::Droppable);
+        {
+            let ids: Vec<Id> = open.into_values().flatten().collect();
+            take_back(session, outlet, &ids);
         }
+        self.pending.complete(outcome)
     }
 
     /// The handler has asked: the questions go to the client, and the call waits for its answers.
@@ -181,18 +175,21 @@ impl Parked {
         let digests = asked.iter().map(|(key, request)| (key.clone(), request.digest()));
         if !round.dialogue.ask(digests) {
             log::error!("a handler asks its client without end");
-            return self.complete(Outcome::Error(RpcError::internal("The call asks too often")));
+            self.complete(Outcome::Error(RpcError::internal("The call asks too often")));
+            return;
         }
         match self.pending.destination() {
             Destination::Task(task) => {
                 self.wait_for(round, &asked);
                 let asker: Arc<dyn Asker> = Arc::clone(self) as Arc<dyn Asker>;
-                task.ask(&asker, asked);
+                task.ask(asker, asked);
             }
             Destination::Own(addressee)
             | Destination::Shared(addressee)
             | Destination::Gathered(addressee, _) => match addressee.era {
-                Era::Modern => self.complete(self.input_required(&round, &asked)),
+                Era::Modern => {
+                    self.complete(self.input_required(&round, &asked));
+                }
                 Era::Legacy => {
                     self.wait_for(round, &asked);
                     let deadline = Now::read().plus(self.snapshot.calls.input_timeout);
@@ -223,7 +220,10 @@ impl Parked {
         let Some(session) = &addressee.session else { return };
         let asker: Arc<dyn Asker> = Arc::clone(self) as Arc<dyn Asker>;
         for (key, request) in asked {
-            let id = session.ask(&asker, key);
+            let Some(id) = session.ask(&asker, key) else {
+                Arc::clone(self).answered(key, Err(GONE.to_owned()));
+                continue;
+            };
             let is_open =
                 self.state.lock().open.get_mut(key).map(|known| *known = Some(id.clone()));
             if is_open.is_none() {
@@ -257,6 +257,16 @@ impl Parked {
     }
 }
 
+/// Takes back what a client was asked and has not answered.
+pub(super) fn take_back(session: &Session, outlet: &Outlet, ids: &[Id]) {
+    for id in session.withdraw(ids) {
+        let mut json = Vec::new();
+        let params = json!({ "requestId": id.to_value() }).to_string();
+        write_notification(&mut json, "notifications/cancelled", params.as_bytes());
+        outlet.push(json, Weight::Droppable);
+    }
+}
+
 /// A request to a client of a handshake revision.
 pub(in crate::pipeline) fn request_json(
     id: &Id,
@@ -284,9 +294,6 @@ impl Asker for Parked {
             state.round.dialogue.take_in(key.to_owned(), outcome);
             state.open.is_empty()
         };
-        if let Destination::Task(task) = self.pending.destination() {
-            task.answered(key, is_complete);
-        }
         if is_complete {
             self.pending.cancellation().clear_hook();
             if self.pending.destination().addressee().is_some() {

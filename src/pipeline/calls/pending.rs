@@ -28,6 +28,8 @@ pub struct Addressee {
     pub session: Option<Arc<Session>>,
     /// The stream that takes the answer.
     pub outlet: Arc<Outlet>,
+    /// The client reads requests on it (handshake revisions).
+    pub takes_requests: bool,
 }
 
 /// Where the answer goes.
@@ -97,9 +99,10 @@ impl Pending {
         Some((exchange, self.permit.lock().take()))
     }
 
-    /// Ends the call with what the handler came to; a cancelled call gets no answer.
-    pub fn complete(&self, outcome: Outcome) {
-        let Some(exchange) = self.exchange.lock().take() else { return };
+    /// Ends the call with what the handler came to; a cancelled call gets no answer. True if this
+    /// was the answer.
+    pub fn complete(&self, outcome: Outcome) -> bool {
+        let Some(exchange) = self.exchange.lock().take() else { return false };
         match self.cancellation.cause() {
             Some(Cause::Client) => {
                 exchange.finish(&Ending::Cancelled);
@@ -108,18 +111,22 @@ impl Pending {
                     gathering.pass();
                 }
                 self.leave();
+                false
             }
             Some(Cause::Deadline) => {
                 exchange.finish(&Ending::TimedOut);
                 self.answer(Outcome::Error(too_long()));
+                false
             }
             Some(Cause::Shutdown) if !matches!(outcome, Outcome::Result(_)) => {
                 exchange.finish(&Ending::Cancelled);
                 self.answer(outcome);
+                true
             }
             Some(Cause::Shutdown) | None => {
                 exchange.finish(&outcome.ending());
                 self.answer(outcome);
+                true
             }
         }
     }
@@ -130,20 +137,18 @@ impl Pending {
     }
 
     fn answer(&self, outcome: Outcome) {
-        let mut json = Vec::new();
-        let write = |json: &mut Vec<u8>, to: &Addressee| outcome.write(json, &to.id, to.era);
         // A client may use the id and the place again as soon as it has the answer.
         match &self.destination {
             Destination::Task(task) => task.finish(outcome),
             Destination::Own(addressee) | Destination::Shared(addressee) => {
-                let status = write(&mut json, addressee);
+                let mut json = Vec::new();
+                let status = outcome.write(&mut json, &addressee.id, addressee.era);
                 self.give_back();
                 addressee.outlet.push(json, Weight::Answer(status));
             }
             Destination::Gathered(addressee, gathering) => {
-                write(&mut json, addressee);
                 self.give_back();
-                gathering.add(json);
+                gathering.answer(&outcome, &addressee.id, addressee.era);
             }
         }
         self.leave();

@@ -1,7 +1,6 @@
 //! One task: a call whose client does not wait but asks how it stands, answers what it asks, and
 //! fetches what it came to.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
 use super::outcome::Outcome;
-use super::parked::request_json;
-use super::pending::{Addressee, Pending};
+use super::pending::Pending;
+use super::task_questions::Questions;
 use crate::backend::task::TaskStatus;
 use crate::base::cancel::{Cancellation, Cause};
 use crate::base::clock::{Now, unix_micros};
@@ -20,7 +19,6 @@ use crate::mcp::errors::RpcError;
 use crate::mcp::input::InputRequest;
 use crate::mcp::legacy::session::{Asker, Session};
 use crate::mcp::meta::RELATED_TASK;
-use crate::mcp::outlet::Weight;
 use crate::mcp::tasks::{TaskState, TaskView};
 use crate::pipeline::services::{Expire, Services};
 
@@ -52,33 +50,21 @@ pub struct Task {
     created: u64,
     poll: Duration,
     services: Weak<Services>,
-    state: Mutex<State>,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     state: TaskState,
     message: Option<String>,
     updated: u64,
-    outcome: Option<Outcome>,
+    /// Shared: it may be large, and whoever asks how the task stands looks at it.
+    outcome: Option<Arc<Outcome>>,
     /// Bytes of it that count in the table.
     counted: usize,
-    asked: Vec<Asked>,
-    asker: Option<Arc<dyn Asker>>,
-    /// Keys that were given to the client: none is given twice.
-    used_keys: BTreeSet<String>,
+    pub(super) questions: Questions,
     /// Who waits for the result (2025-11-25).
-    waiters: Vec<Arc<Pending>>,
-}
-
-/// A request that the client has not answered.
-#[derive(Clone, Debug)]
-struct Asked {
-    /// The handler's key.
-    key: String,
-    /// The client's key.
-    shown: String,
-    request: InputRequest,
+    pub(super) waiters: Vec<Arc<Pending>>,
 }
 
 /// What a client is told of a task.
@@ -89,7 +75,7 @@ pub struct Status {
     message: Option<String>,
     updated: u64,
     /// What it came to.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<Arc<Outcome>>,
     /// What the client is to answer, by the client's keys.
     pub asked: Vec<(String, InputRequest)>,
 }
@@ -109,9 +95,7 @@ impl Task {
             updated: created,
             outcome: None,
             counted: 0,
-            asked: Vec::new(),
-            asker: None,
-            used_keys: BTreeSet::new(),
+            questions: Questions::default(),
             waiters: Vec::new(),
         };
         let services = Arc::downgrade(services);
@@ -119,7 +103,7 @@ impl Task {
     }
 
     /// Its id.
-    pub(super) fn id_text(&self) -> &str {
+    pub(in crate::pipeline) fn id_text(&self) -> &str {
         &self.id
     }
 
@@ -135,7 +119,7 @@ impl Task {
 
     /// It waits for answers of its client.
     pub(super) fn is_resting(&self) -> bool {
-        self.state.lock().asker.is_some()
+        self.state.lock().questions.is_open()
     }
 
     /// The tool that was called.
@@ -166,7 +150,7 @@ impl Task {
             message: state.message.clone(),
             updated: state.updated,
             outcome: state.outcome.clone(),
-            asked: state.asked.iter().map(|a| (a.shown.clone(), a.request.clone())).collect(),
+            asked: state.questions.shown(),
         }
     }
 
@@ -185,38 +169,21 @@ impl Task {
     }
 
     /// Asks the client: through the task, and on the stream of whoever waits for its result.
-    pub fn ask(&self, asker: &Arc<dyn Asker>, requests: Vec<(String, InputRequest)>) {
-        let waiter = {
+    pub fn ask(self: &Arc<Self>, asker: Arc<dyn Asker>, requests: Vec<(String, InputRequest)>) {
+        let Some(services) = self.services.upgrade() else { return };
+        {
             let mut state = self.state.lock();
             if state.state.is_final() {
                 return;
             }
-            for (key, request) in requests {
-                let shown = state.unused(&key);
-                state.asked.push(Asked { key, shown, request });
-            }
-            state.asker = Some(Arc::clone(asker));
+            state.questions.begin(asker, requests);
             state.enter(TaskState::InputRequired);
-            state.waiters.first().cloned()
-        };
-        if let Some(addressee) = waiter.as_ref().and_then(|w| w.destination().addressee()) {
-            self.deliver(addressee);
         }
         self.tell();
-    }
-
-    /// Sends what is asked on a stream of the client (2025-11-25).
-    fn deliver(&self, addressee: &Addressee) {
-        let Some(session) = &addressee.session else { return };
-        let (asked, asker) = {
-            let state = self.state.lock();
-            (state.asked.clone(), state.asker.clone())
-        };
-        let Some(asker) = asker else { return };
-        for Asked { key, request, .. } in asked {
-            let id = session.ask(&asker, &key);
-            let json = request_json(&id, &request, self.subject.version, self.related());
-            addressee.outlet.push(json, Weight::Kept);
+        self.send_questions();
+        // Looked at after the questions are there: one of the two sees the other.
+        if services.tasks.is_closing() {
+            self.cancel();
         }
     }
 
@@ -230,36 +197,16 @@ impl Task {
     /// Takes the client's answers (2026-07-28); those to nothing that is asked are ignored.
     pub fn update(&self, responses: Map<String, Value>) {
         for (shown, response) in responses {
-            let found = {
-                let state = self.state.lock();
-                let asked = state.asked.iter().find(|asked| asked.shown == shown);
-                asked.map(|asked| asked.key.clone()).zip(state.asker.clone())
-            };
-            if let Some((key, asker)) = found {
-                asker.answered(&key, Ok(response));
-            }
+            self.take_answer(&shown, Ok(response));
         }
-    }
-
-    /// What was asked under `key` is answered; the task goes on if that was all.
-    pub fn answered(&self, key: &str, is_complete: bool) {
-        {
-            let mut state = self.state.lock();
-            state.asked.retain(|asked| asked.key != key);
-            if is_complete && !state.state.is_final() {
-                state.asker = None;
-                state.enter(TaskState::Working);
-            }
-        }
-        self.tell();
     }
 
     /// Ends the task with what its handler came to.
     pub fn finish(&self, mut outcome: Outcome) {
         let Some(services) = self.services.upgrade() else { return };
         let mut size = outcome.size();
-        let most = services.snapshot.load().tasks.result_bytes;
-        if !services.tasks.make_room(size, most) {
+        let principal = &self.subject.principal.key;
+        if !services.tasks.make_room(size, principal, &services.snapshot.load().tasks) {
             size = 0;
             outcome = Outcome::Error(RpcError::internal("The result is too large to be kept"));
         }
@@ -268,7 +215,7 @@ impl Task {
             Outcome::Error(_) => TaskState::Failed,
         };
         if !self.end(state, outcome, size) {
-            services.tasks.give_back(size);
+            services.tasks.give_back(size, principal);
         }
     }
 
@@ -283,27 +230,29 @@ impl Task {
     }
 
     fn end(&self, to: TaskState, outcome: Outcome, counted: usize) -> bool {
-        let waiters = {
+        let outcome = Arc::new(outcome);
+        let (waiters, sent) = {
             let mut state = self.state.lock();
             if state.state.is_final() {
                 return false;
             }
             state.enter(to);
-            state.outcome = Some(outcome.clone());
+            state.outcome = Some(Arc::clone(&outcome));
             state.counted = counted;
-            state.asked = Vec::new();
-            state.asker = None;
-            std::mem::take(&mut state.waiters)
+            (std::mem::take(&mut state.waiters), state.questions.end())
         };
+        for sent in sent {
+            sent.take_back();
+        }
         for waiter in waiters {
-            waiter.complete(outcome.clone());
+            waiter.complete(Outcome::clone(&outcome));
         }
         self.tell();
         true
     }
 
     /// Answers `waiter` with what the task comes to, now or later (2025-11-25).
-    pub fn wait(&self, waiter: Arc<Pending>) {
+    pub fn wait(self: &Arc<Self>, waiter: Arc<Pending>) {
         let outcome = {
             let mut state = self.state.lock();
             state.waiters.retain(|other| !other.is_over());
@@ -312,15 +261,16 @@ impl Task {
             }
             state.outcome.clone()
         };
-        match (outcome, waiter.destination().addressee()) {
-            (Some(outcome), _) => waiter.complete(outcome),
-            (None, Some(addressee)) => self.deliver(addressee),
-            (None, None) => {}
+        match outcome {
+            Some(outcome) => {
+                waiter.complete(Outcome::clone(&outcome));
+            }
+            None => self.send_questions(),
         }
     }
 
     /// Tells those who listen that it has changed.
-    fn tell(&self) {
+    pub(super) fn tell(&self) {
         if let Some(services) = self.services.upgrade() {
             services.publish_task(self);
         }
@@ -328,20 +278,9 @@ impl Task {
 }
 
 impl State {
-    fn enter(&mut self, state: TaskState) {
+    pub(super) fn enter(&mut self, state: TaskState) {
         self.state = state;
         self.updated = unix_micros();
-    }
-
-    /// A key for the client that it has not seen before.
-    fn unused(&mut self, key: &str) -> String {
-        let mut shown = key.to_owned();
-        let mut number = 1;
-        while !self.used_keys.insert(shown.clone()) {
-            number += 1;
-            shown = format!("{key}-{number}");
-        }
-        shown
     }
 }
 

@@ -15,6 +15,7 @@ use crate::guard::refusal::Refusal;
 use crate::mcp::capability::ClientCapabilities;
 use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
+use crate::mcp::legacy::session::BeginError;
 use crate::mcp::outlet::Outlet;
 use crate::pipeline::batch::Gathering;
 use crate::pipeline::exchange::Exchange;
@@ -104,16 +105,20 @@ impl Waiting {
             return Err(Box::new((self, TOO_MANY_CALLS)));
         };
         if let Some(session) = &self.parts.session
-            && session.begin(&self.parts.id, cancellation).is_err()
+            && let Err(error) = session.begin(&self.parts.id, cancellation)
         {
-            let conflict = Refusal::Conflict("A request with this id is running");
-            return Err(Box::new((self, conflict)));
+            let refusal = match error {
+                BeginError::DuplicateId => Refusal::Conflict("A request with this id is running"),
+                BeginError::Closed => Refusal::NoSession,
+            };
+            return Err(Box::new((self, refusal)));
         }
         let addressee = Addressee {
             id: self.parts.id,
             era: self.parts.version.era(),
             session: self.parts.session,
             outlet: heard.outlet,
+            takes_requests: heard.takes_requests,
         };
         let destination = match heard.gathering {
             Some(gathering) => Destination::Gathered(addressee, gathering),

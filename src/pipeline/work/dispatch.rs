@@ -12,6 +12,7 @@ use super::tools::{HeaderOf, writer};
 use super::{completion, lists, tasks, tools};
 use crate::backend::context::Context;
 use crate::backend::provider::ReadError;
+use crate::base::principal::{AuthMethod, Principal};
 use crate::guard::authz::{Grant, Target};
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
@@ -108,6 +109,7 @@ pub fn target_of(services: &Services, snapshot: &Snapshot, call: &Call) -> Targe
     match call.method() {
         Method::ToolsCall => tool(name),
         method if method.is_about_tasks() && !snapshot.catalog.has_tasks() => Target::NoMethod,
+        Method::TasksList if !can_list_tasks(call.principal()) => Target::NoMethod,
         Method::TasksList => Target::Nothing,
         // Whoever may not call the tool any more may not see what came of it.
         method if method.is_about_tasks() => services
@@ -133,7 +135,7 @@ pub fn dispatch(
     let version = call.version();
     match call.method() {
         Method::Initialize => Ok(Work::Initialize),
-        Method::Discover => Ok(done(discover(snapshot, version))),
+        Method::Discover => Ok(done(discover(snapshot, version, call.principal()))),
         Method::Ping => Ok(done(empty(snapshot, version))),
         Method::SetLevel => set_level(snapshot, &call),
         Method::ToolsList => lists::tools(services, snapshot, &call),
@@ -163,8 +165,18 @@ fn empty(snapshot: &Snapshot, version: Version) -> Vec<u8> {
     writer(snapshot, version).object(|_| {})
 }
 
-/// What the server can do, told in the words of `version`.
-fn write_capabilities(snapshot: &Snapshot, version: Version, object: &mut Object<'_>) {
+/// Where everybody is the same, a list of tasks would show everybody's.
+fn can_list_tasks(principal: &Principal) -> bool {
+    principal.method != AuthMethod::None
+}
+
+/// What the server can do for a caller, told in the words of `version`.
+fn write_capabilities(
+    snapshot: &Snapshot,
+    version: Version,
+    principal: &Principal,
+    object: &mut Object<'_>,
+) {
     let mut capabilities = Object::open(object.member("capabilities"));
     let catalog = &snapshot.catalog;
     if version.era() == Era::Legacy || !catalog.tools().is_empty() {
@@ -184,7 +196,14 @@ fn write_capabilities(snapshot: &Snapshot, version: Version, object: &mut Object
         capabilities.raw("completions", b"{}");
     }
     if catalog.has_tasks() && version.has_requested_tasks() {
-        capabilities.raw("tasks", br#"{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}"#);
+        capabilities.raw(
+            "tasks",
+            if can_list_tasks(principal) {
+                br#"{"list":{},"cancel":{},"requests":{"tools":{"call":{}}}}"#
+            } else {
+                br#"{"cancel":{},"requests":{"tools":{"call":{}}}}"#
+            },
+        );
     }
     if catalog.has_tasks() && version.has_task_handles() {
         capabilities.value("extensions", &json!({ TASKS_EXTENSION: {} }));
@@ -193,21 +212,21 @@ fn write_capabilities(snapshot: &Snapshot, version: Version, object: &mut Object
 }
 
 /// The result of `initialize`.
-pub fn initialized(snapshot: &Snapshot, version: Version) -> Vec<u8> {
+pub fn initialized(snapshot: &Snapshot, version: Version, principal: &Principal) -> Vec<u8> {
     writer(snapshot, version).object(|object| {
         object.text("protocolVersion", version.name());
-        write_capabilities(snapshot, version, object);
+        write_capabilities(snapshot, version, principal, object);
         object.raw("serverInfo", &snapshot.identity.info);
         object.optional_text("instructions", snapshot.identity.instructions.as_deref());
     })
 }
 
-fn discover(snapshot: &Snapshot, version: Version) -> Vec<u8> {
+fn discover(snapshot: &Snapshot, version: Version, principal: &Principal) -> Vec<u8> {
     writer(snapshot, version).cacheable(|object| {
         object.array("supportedVersions", Version::modern(), |out, version| {
             write_string(out, version.name());
         });
-        write_capabilities(snapshot, version, object);
+        write_capabilities(snapshot, version, principal, object);
         object.optional_text("instructions", snapshot.identity.instructions.as_deref());
     })
 }
@@ -270,7 +289,10 @@ fn listen_filter(services: &Services, snapshot: &Snapshot, call: &Call) -> Filte
             .map(str::to_owned)
             .collect(),
         tasks: texts("taskIds")
-            .filter(|id| services.tasks.find(id, call.principal()).is_some())
+            .filter(|id| {
+                let task = services.tasks.find(id, call.principal());
+                task.is_some_and(|task| snapshot.may_call(call.principal(), task.tool()))
+            })
             .take(most)
             .map(str::to_owned)
             .collect(),

@@ -53,7 +53,7 @@ pub fn templates(services: &Services, snapshot: &Snapshot, call: &Call) -> Resul
 
 /// `tasks/list` (2025-11-25).
 pub fn tasks(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
-    let all = tasks::shown(services, call, call.version());
+    let all = tasks::shown(services, snapshot, call);
     let all = all.iter().map(|(key, json)| (key.as_str(), json.as_slice()));
     page(services, snapshot, call, "tasks", all)
 }

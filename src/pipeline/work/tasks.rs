@@ -28,6 +28,10 @@ use crate::proto::object::Object;
 impl Parked {
     /// Answers the call with a task, which goes on where the call stands.
     pub(in crate::pipeline) fn become_task(self: &Arc<Self>, round: Round, ttl: Option<Duration>) {
+        if self.pending.cancellation().cause().is_some() {
+            self.complete(Outcome::Error(RpcError::internal("The call was cancelled")));
+            return;
+        }
         let limits = &self.snapshot.tasks;
         let ttl = ttl.unwrap_or(limits.ttl).min(limits.ttl);
         let cancellation: Arc<Cancellation> = Arc::default();
@@ -41,16 +45,16 @@ impl Parked {
             ttl,
         };
         let Ok(task) = self.services.tasks.open(&self.services, subject, limits) else {
-            return self.complete(Outcome::Error(Refusal::Overloaded("Too many tasks").error()));
-        };
-        let Some((exchange, permit)) = self.pending.hand_over() else {
-            task.cancel();
+            self.complete(Outcome::Error(Refusal::Overloaded("Too many tasks").error()));
             return;
+        };
+        let deadline = Now::read().plus(ttl);
+        task.expire_at(deadline, &self.services);
+        let Some((exchange, permit)) = self.pending.hand_over() else {
+            return self.services.tasks.remove(task.id_text());
         };
         let created =
             writer(&self.snapshot, self.script.version).task_created(&task.view(&task.status()));
-        let deadline = Now::read().plus(ttl);
-        task.expire_at(deadline, &self.services);
         let destination = Destination::Task(Arc::clone(&task));
         let pending = Pending::new(exchange, destination, cancellation, permit);
         let subject = task.subject();
@@ -62,8 +66,14 @@ impl Parked {
         let services = Arc::clone(&self.services);
         let parked = Self::new(pending, script, services, Arc::clone(&self.snapshot), round);
         // The client has its task before the task has anything to tell.
-        self.complete(Outcome::Result(created));
-        parked.start(deadline);
+        if self.complete(Outcome::Result(created)) {
+            parked.start(deadline);
+        } else {
+            // Nobody knows of it.
+            task.cancel();
+            parked.complete(Outcome::Error(RpcError::internal("The call was cancelled")));
+            self.services.tasks.remove(task.id_text());
+        }
     }
 }
 
@@ -84,6 +94,16 @@ pub fn get(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work
     Ok(done(writer.object(|object| write_detailed(object, &task, &status, &writer))))
 }
 
+/// Appends a task without what belongs to its state.
+pub(in crate::pipeline) fn write_brief(
+    object: &mut Object<'_>,
+    task: &Task,
+    status: &Status,
+    version: Version,
+) {
+    task.view(status).write_members(object, version);
+}
+
 /// Appends a task with what belongs to its state, as `version` shows it.
 pub(in crate::pipeline) fn write_detailed(
     object: &mut Object<'_>,
@@ -91,14 +111,14 @@ pub(in crate::pipeline) fn write_detailed(
     status: &Status,
     writer: &ResultWriter<'_>,
 ) {
-    task.view(status).write_members(object, writer.version);
+    write_brief(object, task, status, writer.version);
     if !writer.version.has_task_handles() {
         return;
     }
     if status.state == TaskState::InputRequired {
         writer.write_input_requests(object, &status.asked);
     }
-    match &status.outcome {
+    match status.outcome.as_deref() {
         Some(Outcome::Result(json) | Outcome::ToolError(json)) => {
             object.raw("result", json);
         }
@@ -131,7 +151,7 @@ pub fn cancel(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<W
         return Err(Refusal::Invalid(200, error));
     }
     let status = task.status();
-    Ok(done(writer.object(|object| task.view(&status).write_members(object, writer.version))))
+    Ok(done(writer.object(|object| write_brief(object, &task, &status, writer.version))))
 }
 
 /// `tasks/result` (2025-11-25): the answer is that of the call, and may come later.
@@ -140,16 +160,15 @@ pub fn result(services: &Services, call: &Call) -> Result<Work, Refusal> {
 }
 
 /// The tasks of a caller, for `tasks/list` (2025-11-25).
-pub fn shown(services: &Services, call: &Call, version: Version) -> Vec<(String, Vec<u8>)> {
+pub fn shown(services: &Services, snapshot: &Snapshot, call: &Call) -> Vec<(String, Vec<u8>)> {
     let all = services.tasks.of(call.principal());
     let written = |task: &Arc<Task>| {
-        let status = task.status();
         let mut json = Vec::new();
         let mut object = Object::open(&mut json);
-        let view = task.view(&status);
-        view.write_members(&mut object, version);
+        write_brief(&mut object, task, &task.status(), call.version());
         object.close();
-        (view.id.to_owned(), json)
+        (task.id_text().to_owned(), json)
     };
-    all.iter().map(written).collect()
+    let may_see = |task: &&Arc<Task>| snapshot.may_call(call.principal(), task.tool());
+    all.iter().filter(may_see).map(written).collect()
 }

@@ -429,6 +429,9 @@ impl Events {
                 let event = Event::parse(event);
                 self.text = rest.to_owned();
                 if let Some(event) = event {
+                    if event.name.as_deref() == Some("endpoint") {
+                        self.connection.recorder.endpoint(&event.data);
+                    }
                     event.message().iter().for_each(|it| self.connection.recorder.received(it));
                     return Some(event);
                 }

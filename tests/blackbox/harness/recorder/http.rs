@@ -11,7 +11,8 @@ use crate::harness::http::Response;
 
 type Shared = Arc<Mutex<Conversation>>;
 
-/// The conversations of all sessions, whose names are never given out twice.
+/// The conversations of all sessions, by their ids or the addresses of their streams; neither is
+/// ever given out twice.
 static SESSIONS: LazyLock<Mutex<HashMap<String, Shared>>> = LazyLock::new(Mutex::default);
 
 /// Hears both directions of a connection. Answers come in the order of the requests.
@@ -67,6 +68,14 @@ impl HttpRecorder {
         }
     }
 
+    /// The address has come that the messages of this stream are posted to (2024-11-05).
+    pub fn endpoint(&self, address: &str) {
+        if is_on() {
+            let conversation = Arc::clone(&self.conversation);
+            SESSIONS.lock().unwrap().insert(address.into(), conversation);
+        }
+    }
+
     /// A message has come.
     pub fn received(&self, message: &Value) {
         if is_on() {
@@ -77,6 +86,7 @@ impl HttpRecorder {
 
 /// What a test sent, as far as it is a request: tests send anything.
 struct Request {
+    target: String,
     headers: Vec<(String, String)>,
     message: Option<Value>,
 }
@@ -86,12 +96,13 @@ impl Request {
     fn take(bytes: &mut Vec<u8>) -> Self {
         let head = through(bytes, b"\r\n\r\n").unwrap_or_else(|| std::mem::take(bytes));
         let head = String::from_utf8_lossy(&head).into_owned();
+        let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
         let headers = head
             .lines()
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
             .collect();
-        let mut request = Self { headers, message: None };
+        let mut request = Self { target, headers, message: None };
         let body = if request.header("transfer-encoding").is_some() {
             chunks(bytes)
         } else {
@@ -109,10 +120,14 @@ impl Request {
     /// The conversation of its session; its own, if it is modern, has none or asks for one.
     fn conversation(&self) -> Shared {
         let version = self.header("mcp-protocol-version");
-        let session = self.header("mcp-session-id").and_then(|id| {
+        let (stream, session) = {
             let sessions = SESSIONS.lock().unwrap();
-            sessions.get(id).map(Arc::clone)
-        });
+            let session = self.header("mcp-session-id").and_then(|id| sessions.get(id));
+            (sessions.get(&self.target).cloned(), session.cloned())
+        };
+        if let Some(stream) = stream {
+            return stream;
+        }
         match (&self.message, session) {
             (Some(message), _) if is_modern(message) => own(Some(MODERN)),
             (Some(message), _) if message["method"] == "initialize" => own(None),
