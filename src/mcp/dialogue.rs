@@ -167,4 +167,21 @@ mod tests {
         assert!(matches!(dialogue.answer("a", ""), Some(Ok(_))));
         assert!(matches!(dialogue.answer("b", ""), Some(Err(_))), "both are too much");
     }
+
+    #[test]
+    fn answers_have_a_bound_in_bytes() {
+        let mut dialogue = Dialogue::default();
+        let half = json!("x".repeat(MOST_ANSWER_BYTES / 2 - 16));
+        for key in ["a", "b", "c"] {
+            dialogue.ask([(key.to_owned(), "d".to_owned())]);
+            dialogue.take_in(key.to_owned(), Ok(half.clone()));
+        }
+        assert!(dialogue.answer("a", "d").unwrap().is_ok());
+        assert!(dialogue.answer("c", "d").unwrap().is_err());
+        // What is forgotten counts no more.
+        dialogue.forget("a");
+        dialogue.ask([("d".to_owned(), "d".to_owned())]);
+        dialogue.take_in("d".to_owned(), Ok(half));
+        assert!(dialogue.answer("d", "d").unwrap().is_ok());
+    }
 }

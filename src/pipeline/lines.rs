@@ -1,5 +1,5 @@
-//! The road of a message over a byte stream with one message a line, and of one that posts messages to
-//! a stream of events (2024-11-05). One connection, one outlet, many requests at once.
+//! The road of messages that come one by one and are all answered in one outlet, many at once: the
+//! lines of a byte stream, and what is posted to a stream of events (2024-11-05).
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -124,7 +124,7 @@ impl Services {
         });
     }
 
-    /// Tells those who listen to a task, and whom the present policy lets see it, how it stands now.
+    /// Tells those who listen to a task, and whom the present policy lets see it, how it stands.
     pub fn publish_task(&self, task: &Task) {
         let snapshot = self.snapshot.load();
         let now = unix_seconds();

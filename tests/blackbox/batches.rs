@@ -192,3 +192,32 @@ fn over_stdio_the_answers_are_one_line() {
     assert_eq!(answers.len(), 2);
     assert_eq!(by_id(&answers, 2)["result"]["content"][0]["text"], "Reported three steps.");
 }
+
+#[test]
+fn to_answer_is_never_too_much() {
+    let rate = "max_attempts_per_second = 0.001\nburst = 4\naddress_attempts_per_second = 1000";
+    let settings = Settings::with("[host]\nenabled = false\n").limited(rate);
+    let server = fixture::handlers_with(&settings);
+    let session = Session::open_with(&server, VERSION, ADMIN, json!({ "roots": {} }));
+    let tool = call("test_input_required_result_list_roots", json!({}));
+    let message = request(1, "tools/call", tool);
+    let mut events = server.connect().stream(&session.post(&message));
+    let asked = events.message().unwrap();
+    let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "roots": [] } });
+    let batch = json!([notification("notifications/anything"), answer]);
+    assert_eq!(session.send(&batch).status, 202);
+    assert_eq!(events.message().unwrap()["id"], 1);
+}
+
+#[test]
+fn the_answers_that_wait_for_the_last_one_have_a_bound_in_bytes() {
+    let settings =
+        Settings::with(&format!("{}\n[limits]\nstream_bytes = 65536\n", fixture::everything()));
+    let server = fixture::server_with(&settings);
+    let session = server.session(VERSION);
+    let echo =
+        |id: i64| request(id, "tools/call", call("echo", json!({ "text": "x".repeat(30_000) })));
+    let answers = send(&session, &Value::from((1..=4).map(echo).collect::<Vec<_>>()));
+    let refused = answers.iter().filter(|answer| answer["error"]["code"] == -32603);
+    assert_eq!((answers.len(), refused.count()), (4, 2), "{answers:?}");
+}

@@ -155,3 +155,13 @@ fn the_end_of_the_server_ends_its_streams() {
     server.signal(rustix::process::Signal::TERM);
     assert_eq!(session.events.message(), None);
 }
+
+#[test]
+fn a_stream_ends_when_its_user_is_known_no_more() {
+    let mut server = server();
+    let mut events = server.connect().stream(&get());
+    assert_eq!(events.event().unwrap().name.as_deref(), Some("endpoint"));
+    let text = server.directory.read("erlmcp.toml");
+    server.reload_text(&text.replace("user = \"root\"", "user = \"another\""));
+    assert_eq!(events.event().map(|event| event.data), None);
+}

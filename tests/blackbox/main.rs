@@ -37,5 +37,6 @@ mod revisions;
 mod shutdown;
 mod stdio;
 mod subscriptions;
+mod task_questions;
 mod task_requests;
 mod tasks;

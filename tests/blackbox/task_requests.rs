@@ -241,3 +241,20 @@ fn over_stdio_a_task_asks_beside_the_answers() {
     assert!(text_of(&answer).contains("Declined"), "{answer}");
     assert!(server.end().0.success());
 }
+
+#[test]
+fn where_nobody_is_told_apart_nobody_lists_tasks() {
+    let text = "[server]\nstate_directory = \"@/state\"\n\
+        [transports.http]\nlisten = \"127.0.0.1:0\"\ntls = false\n\
+        [authentication]\nenabled = false\n[authorization]\nenabled = false\n\
+        [rate_limiting]\nenabled = false\n[host]\nenabled = false\n";
+    let server = fixture::handlers_of(text);
+    let hello = server.send(&Request::post(&initialize_with(0, NEWEST, json!({})))).json();
+    let told = json!({ "cancel": {}, "requests": { "tools": { "call": {} } } });
+    assert_eq!(hello["result"]["capabilities"]["tasks"], told);
+    let session = able(&server);
+    let id = begin(&session, "slow_compute", slow(600));
+    assert_eq!(ask(&session, "tasks/list", json!({}))["error"]["code"], -32601);
+    let task = ask(&session, "tasks/get", json!({ "taskId": id }));
+    assert_eq!(task["result"]["status"], "working");
+}

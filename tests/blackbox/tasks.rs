@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::fixture;
@@ -307,5 +308,67 @@ fn a_command_becomes_a_task_and_ends_with_it() {
     ask(&server, "tasks/cancel", json!({ "taskId": id }));
     while !server.children().is_empty() {
         assert!(Instant::now() < until, "it outlives its task");
+    }
+}
+
+#[test]
+fn results_of_one_user_push_out_none_of_another() {
+    let limits = "[limits]\ntask_result_bytes = 8192\ntask_result_bytes_per_user = 4096\n";
+    let server = fixture::handlers(limits);
+    let theirs = Request::modern(&message("tools/call", call("slow_compute", slow(0)))).key(USER);
+    let theirs = server.send(&theirs).json()["result"]["taskId"].clone();
+    let get = Request::modern(&message("tasks/get", json!({ "taskId": theirs }))).key(USER);
+    let status = || server.send(&get).json()["result"]["status"].clone();
+    let until = Instant::now() + DEADLINE;
+    while status() != "completed" {
+        assert!(Instant::now() < until, "it never ends");
+    }
+    let large = || json!({ "seconds": 0, "label": "x".repeat(3_000) });
+    let ids: Vec<_> = (0..3)
+        .map(|_| {
+            let id = begin(&server, "slow_compute", large());
+            wait_for(&server, &id, "completed");
+            id
+        })
+        .collect();
+    assert_eq!(status(), "completed");
+    let response = server.modern(&message("tasks/get", json!({ "taskId": ids[0] })));
+    assert_eq!(response.code(), -32602, "their own made room: {response:?}");
+}
+
+#[test]
+fn a_listener_hears_of_the_end_even_if_the_result_is_too_large_for_its_stream() {
+    let server = fixture::handlers("[limits]\nstream_bytes = 65536\n");
+    let arguments = json!({ "seconds": 1, "label": "x".repeat(100_000) });
+    let id = begin(&server, "slow_compute", arguments);
+    let wishes = json!({ "notifications": { "taskIds": [id] } });
+    let listen = Request::modern(&message("subscriptions/listen", wishes));
+    let mut events = server.connect().stream(&listen);
+    let told = loop {
+        let told = events.message().unwrap();
+        if told["params"]["status"] == "completed" {
+            break told;
+        }
+    };
+    assert_eq!(told["params"].get("result"), None);
+    let task = wait_for(&server, &id, "completed");
+    assert!(task["result"].to_string().len() > 100_000);
+}
+
+#[test]
+fn who_may_not_call_a_tool_any_more_hears_nothing_of_its_tasks() {
+    let mut server = fixture::handlers("");
+    let id = begin(&server, "slow_compute", slow(1));
+    let wishes = json!({ "notifications": { "taskIds": [id] } });
+    let listen = Request::modern(&message("subscriptions/listen", wishes));
+    let mut events = server.connect().stream(&listen);
+    events.message().unwrap();
+    let mut settings = Settings::with("[host]\nenabled = false\n");
+    settings.roles = "user_roles = { root = [], user_123 = [\"user\"] }".into();
+    server.reload(&settings);
+    server.audited("\"method\":\"tools/call\"", 2);
+    server.signal(Signal::TERM);
+    while let Some(told) = events.message() {
+        assert_ne!(told["method"], "notifications/tasks", "{told}");
     }
 }

@@ -88,9 +88,25 @@ static HANDLERS: LazyLock<PathBuf> = LazyLock::new(|| {
 
 /// A server whose tools are handlers of a program, with this at the end of its configuration.
 pub fn handlers(rest: &str) -> Server {
+    handlers_with(&Settings::with(&format!("[host]\nenabled = false\n{rest}")))
+}
+
+/// The same with these settings.
+pub fn handlers_with(settings: &Settings) -> Server {
     let directory = Directory::new();
-    let settings = Settings::with(&format!("[host]\nenabled = false\n{rest}"));
-    let path = directory.write("erlmcp.toml", &settings.text(&directory));
+    let text = settings.text(&directory);
+    handlers_in(directory, &text)
+}
+
+/// The same with this configuration, in which `@` is its directory.
+pub fn handlers_of(text: &str) -> Server {
+    let directory = Directory::new();
+    let text = text.replace('@', &directory.path().display().to_string());
+    handlers_in(directory, &text)
+}
+
+fn handlers_in(directory: Directory, text: &str) -> Server {
+    let path = directory.write("erlmcp.toml", text);
     Server::spawn(directory, Command::new(&*HANDLERS).arg(path).env_clear())
 }
 
