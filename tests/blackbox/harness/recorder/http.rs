@@ -41,9 +41,11 @@ impl HttpRecorder {
             let conversation = Arc::clone(&self.conversation);
             SESSIONS.lock().unwrap().entry(id.into()).or_insert(conversation);
         }
+        let is_posted = request.stream().is_some();
         let Some(message) = request.message else { return };
         let mut conversation = self.conversation.lock().unwrap();
-        if head.status == 202 {
+        // What is posted to a stream is judged there.
+        if head.status == 202 && !is_posted {
             conversation.accepted(&message);
         }
         conversation.sent(message);
@@ -117,17 +119,21 @@ impl Request {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
+    /// The conversation of the stream that it is posted to, if it is posted to one.
+    fn stream(&self) -> Option<Shared> {
+        SESSIONS.lock().unwrap().get(&self.target).map(Arc::clone)
+    }
+
     /// The conversation of its session; its own, if it is modern, has none or asks for one.
     fn conversation(&self) -> Shared {
         let version = self.header("mcp-protocol-version");
-        let (stream, session) = {
-            let sessions = SESSIONS.lock().unwrap();
-            let session = self.header("mcp-session-id").and_then(|id| sessions.get(id));
-            (sessions.get(&self.target).cloned(), session.cloned())
-        };
-        if let Some(stream) = stream {
+        if let Some(stream) = self.stream() {
             return stream;
         }
+        let session = self.header("mcp-session-id").and_then(|id| {
+            let sessions = SESSIONS.lock().unwrap();
+            sessions.get(id).map(Arc::clone)
+        });
         match (&self.message, session) {
             (Some(message), _) if is_modern(message) => own(Some(MODERN)),
             (Some(message), _) if message["method"] == "initialize" => own(None),
