@@ -16,7 +16,7 @@ pub type Arguments = Map<String, Value>;
 /// client gets a protocol error; or the call must wait for its client.
 ///
 /// What the model can mend is a [`ToolResult::error`]. A failure that comes out of the
-/// [`Context`](super::context::Context) is to be handed on with `?`: it may say that the call
+/// [`Context`] is to be handed on with `?`: it may say that the call
 /// rests until the client has answered, and then the handler is run again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(pub(crate) Reason);
