@@ -5,6 +5,8 @@
 pub enum AuthMethod {
     /// An API key.
     ApiKey,
+    /// A JSON Web Token.
+    Jwt,
     /// The process that started us, over stdio.
     Local,
     /// Authentication is switched off.
@@ -16,10 +18,22 @@ impl AuthMethod {
     pub fn name(self) -> &'static str {
         match self {
             Self::ApiKey => "api_key",
+            Self::Jwt => "jwt",
             Self::Local => "local",
             Self::None => "none",
         }
     }
+}
+
+/// How long a proof holds that somebody else has given, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// Who gave it.
+    pub issuer: String,
+    /// The key that it is signed with.
+    pub key_id: String,
+    /// When it is over, in seconds since 1970.
+    pub until: u64,
 }
 
 /// A caller.
@@ -31,9 +45,11 @@ pub struct Principal {
     pub method: AuthMethod,
     /// Roles that came with the credential, beside those the policy gives the user.
     pub roles: Vec<String>,
-    /// Method and user: what sessions, cursors and buckets are bound to. It stays the same when a
-    /// credential is renewed.
+    /// Method, issuer and user: what sessions, cursors and buckets are bound to. It stays the same
+    /// when a credential is renewed.
     pub key: String,
+    /// How long the credential holds, if its issuer has said so.
+    pub term: Option<Term>,
 }
 
 impl Principal {
@@ -41,6 +57,13 @@ impl Principal {
     pub fn new(method: AuthMethod, user: impl Into<String>, roles: Vec<String>) -> Self {
         let user = user.into();
         let key = format!("{}:{user}", method.name());
-        Self { user, method, roles, key }
+        Self { user, method, roles, key, term: None }
+    }
+
+    /// A caller whose proof is good for some time.
+    pub fn with_term(method: AuthMethod, user: String, roles: Vec<String>, term: Term) -> Self {
+        // No issuer has a space in its name that could stand for the one between the two.
+        let key = format!("{}:{} {user}", method.name(), term.issuer);
+        Self { user, method, roles, key, term: Some(term) }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
+use super::jwt;
 use super::reader::Reader;
 use super::suggest::nearest;
 use super::time::parse_moment;
@@ -96,7 +97,16 @@ pub(super) fn authentication(
     keys_may_follow: bool,
 ) -> Authentication {
     let enabled = reader.boolean("enabled", network);
-    let methods = methods(reader, enabled);
+    let named = methods(reader, enabled);
+    let wants_tokens = named.as_ref().is_some_and(|it| it.contains(&AuthenticationMethod::Jwt));
+    let tokens = reader.table("jwt", |reader| jwt::read(reader, wants_tokens));
+    let methods = named.unwrap_or_else(|| {
+        let tokens = tokens.as_ref().map(|_| AuthenticationMethod::Jwt);
+        [AuthenticationMethod::ApiKey].into_iter().chain(tokens).collect()
+    });
+    if tokens.is_some() && !methods.contains(&AuthenticationMethod::Jwt) {
+        jwt::unused(reader);
+    }
     let listed = reader.value("api_keys");
     let none_written = listed.as_ref().is_none_or(is_empty);
     let api_keys = match &listed {
@@ -107,7 +117,7 @@ pub(super) fn authentication(
         && network
         && none_written
         && !keys_may_follow
-        && methods.contains(&AuthenticationMethod::ApiKey)
+        && methods == [AuthenticationMethod::ApiKey]
     {
         let place = if reader.is_present() { "authentication.api_keys" } else { "transports.http" };
         let context = reader.context();
@@ -118,10 +128,10 @@ pub(super) fn authentication(
             &format!("write for example api_keys = {KEY_EXAMPLE}"),
         );
     }
-    for unavailable in ["jwt", "oauth2", "mtls"] {
+    for unavailable in ["oauth2", "mtls"] {
         reader.refuse_unavailable(unavailable);
     }
-    Authentication { enabled, methods, api_keys }
+    Authentication { enabled, methods, api_keys, jwt: tokens }
 }
 
 fn is_empty(value: &Value<'_>) -> bool {
@@ -129,11 +139,10 @@ fn is_empty(value: &Value<'_>) -> bool {
     empty_array || value.value.as_table().is_some_and(|table| table.is_empty())
 }
 
-fn methods(reader: &mut Reader<'_>, enabled: bool) -> Vec<AuthenticationMethod> {
-    const METHODS: [(&str, AuthenticationMethod); 1] = [("api_key", AuthenticationMethod::ApiKey)];
-    let Some(value) = reader.value("methods") else {
-        return vec![AuthenticationMethod::ApiKey];
-    };
+fn methods(reader: &mut Reader<'_>, enabled: bool) -> Option<Vec<AuthenticationMethod>> {
+    const METHODS: [(&str, AuthenticationMethod); 2] =
+        [("api_key", AuthenticationMethod::ApiKey), ("jwt", AuthenticationMethod::Jwt)];
+    let value = reader.value("methods")?;
     let items = value.items("[\"api_key\"]");
     if items.is_empty() && enabled && value.value.is_array() {
         let remedy = "write methods = [\"api_key\"], or enabled = false to let everyone in";
@@ -141,13 +150,13 @@ fn methods(reader: &mut Reader<'_>, enabled: bool) -> Vec<AuthenticationMethod> 
     }
     let mut methods = Vec::new();
     for item in &items {
-        if let Some(name) = item.value.as_str().filter(|n| ["jwt", "oauth2", "mtls"].contains(n)) {
+        if let Some(name) = item.value.as_str().filter(|n| ["oauth2", "mtls"].contains(n)) {
             item.refuse_unavailable(name);
         } else if let Some(method) = item.choice(&METHODS) {
             methods.push(method);
         }
     }
-    methods
+    Some(methods)
 }
 
 fn key_list(reader: &mut Reader<'_>, authorization: &Authorization) -> Vec<ApiKey> {

@@ -5,6 +5,7 @@ mod checks;
 mod context;
 mod diagnostics;
 mod identity;
+mod jwt;
 mod limits;
 mod offers;
 mod reader;

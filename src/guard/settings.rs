@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use ipnet::IpNet;
 
 use crate::base::secret::Secret;
+use crate::guard::authn::jwt::Issuer;
 use crate::mcp::methods::Permission;
 
 /// Which hosts a request may name, and which web pages may send one.
@@ -204,6 +205,17 @@ pub struct Authentication {
     pub methods: Vec<AuthenticationMethod>,
     /// The keys that are known; default none.
     pub api_keys: Vec<ApiKey>,
+    /// Whose tokens are taken; default nobody's.
+    pub jwt: Option<Jwt>,
+}
+
+/// Whose JSON Web Tokens are taken.
+#[derive(Clone, Debug)]
+pub struct Jwt {
+    /// The issuers, each with its keys.
+    pub issuers: Vec<Issuer>,
+    /// How far the clock of an issuer may be off; default 30 seconds.
+    pub leeway: Duration,
 }
 
 /// A way to prove an identity.
@@ -211,6 +223,8 @@ pub struct Authentication {
 pub enum AuthenticationMethod {
     /// A secret that stands for one user.
     ApiKey,
+    /// A token that an issuer has signed.
+    Jwt,
 }
 
 /// One API key and whom it stands for.

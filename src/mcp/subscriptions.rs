@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -70,8 +71,9 @@ pub struct TaskNotice<'t> {
 /// One listener: a legacy session, or a `subscriptions/listen` request.
 #[derive(Debug)]
 pub struct Listener {
-    /// Who listens; asked again at every change whether it may.
-    pub principal: Arc<Principal>,
+    /// Who listens; asked again at every change whether it may. A newer proof takes the place of an
+    /// older one.
+    pub principal: ArcSwap<Principal>,
     /// What it wants.
     pub filter: Mutex<Filter>,
     /// Where notices go.
@@ -108,9 +110,16 @@ impl Listener {
         self.outlet.push(json, Weight::Notice)
     }
 
+    /// The listener has proved itself anew.
+    pub fn renew(&self, principal: &Arc<Principal>) {
+        if !Arc::ptr_eq(&self.principal.load(), principal) {
+            self.principal.store(Arc::clone(principal));
+        }
+    }
+
     fn wants_task(&self, id: &str, principal: &Principal) -> bool {
         self.subscription.is_some()
-            && self.principal.key == principal.key
+            && self.principal.load().key == principal.key
             && self.filter.lock().tasks.contains(id)
     }
 
@@ -191,7 +200,7 @@ impl Subscriptions {
     pub fn publish(&self, change: &Change, allowed: impl Fn(&Principal, &Change) -> bool) {
         for listener in self.live() {
             let wanted = listener.filter.lock().wants(change);
-            if wanted && allowed(&listener.principal, change) {
+            if wanted && allowed(&listener.principal.load(), change) {
                 listener.outlet.push(listener.notice(change), Weight::Notice);
             }
         }
@@ -211,7 +220,7 @@ impl Subscriptions {
         allowed: impl Fn(&Principal) -> bool,
     ) {
         for listener in self.live() {
-            if !listener.wants_task(notice.id, principal) || !allowed(&listener.principal) {
+            if !listener.wants_task(notice.id, principal) || !allowed(&listener.principal.load()) {
                 continue;
             }
             if listener.tell_own_task(notice.full) == Push::Dropped {
@@ -222,7 +231,8 @@ impl Subscriptions {
 
     /// Ends the streams of all whom `is_known` does not know any more.
     pub fn end_unknown(&self, is_known: impl Fn(&Principal) -> bool) {
-        for listener in self.live().iter().filter(|listener| !is_known(&listener.principal)) {
+        for listener in self.live().iter().filter(|listener| !is_known(&listener.principal.load()))
+        {
             listener.outlet.end();
         }
     }
@@ -262,7 +272,7 @@ mod tests {
 
     fn listener(filter: Filter, subscription: Option<Id>) -> Arc<Listener> {
         Arc::new(Listener {
-            principal: Arc::new(Principal::new(AuthMethod::Local, "u", vec![])),
+            principal: ArcSwap::from_pointee(Principal::new(AuthMethod::Local, "u", vec![])),
             filter: Mutex::new(filter),
             outlet: Arc::new(Outlet::new(OutletLimits { queued_bytes: 1_000, replay_bytes: 0 })),
             subscription,

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::answer::{Answer, Opening, Reply, Streamed};
@@ -32,7 +33,8 @@ pub struct EventSessions {
 #[derive(Debug)]
 struct EventSession {
     id: String,
-    principal: Arc<Principal>,
+    /// A newer proof takes the place of an older one.
+    principal: ArcSwap<Principal>,
     outlet: Arc<Outlet>,
     road: LineRoad,
     opened: Now,
@@ -65,14 +67,15 @@ impl EventSessions {
         let id = session_id().map_err(|_| Refusal::Unrecorded)?;
         let outlet = Arc::new(Outlet::new(limits.outlet));
         let mut by_id = self.by_id.lock();
-        let own = by_id.values().filter(|other| other.principal.key == principal.key).count();
+        let own =
+            by_id.values().filter(|other| other.principal.load().key == principal.key).count();
         if by_id.len() >= limits.sessions || own >= limits.sessions_per_principal {
             return Err(Refusal::Overloaded("Too many sessions"));
         }
         let transport = Transport::Http;
         let session = Arc::new(EventSession {
             id: id.clone(),
-            principal: Arc::clone(principal),
+            principal: ArcSwap::new(Arc::clone(principal)),
             road: LineRoad::posted(Arc::clone(services), Arc::clone(&outlet), transport, address),
             outlet,
             opened: now,
@@ -84,18 +87,19 @@ impl EventSessions {
     fn find(
         &self,
         id: &str,
-        principal: &Principal,
+        principal: &Arc<Principal>,
         limits: &SessionLimits,
         now: Now,
     ) -> Option<Arc<EventSession>> {
         let session = self.by_id.lock().get(id).cloned()?;
-        if session.principal.key != principal.key {
+        if session.principal.load().key != principal.key {
             return None;
         }
         if now.since(session.opened) > limits.lifetime {
             self.remove(id);
             return None;
         }
+        session.principal.store(Arc::clone(principal));
         Some(session)
     }
 
@@ -113,7 +117,7 @@ impl EventSessions {
 
     /// Ends the streams of all whom `is_known` does not know any more.
     pub fn end_unknown(&self, is_known: impl Fn(&Principal) -> bool) {
-        self.end_where(|session| !is_known(&session.principal));
+        self.end_where(|session| !is_known(&session.principal.load()));
     }
 
     fn end_where(&self, which: impl Fn(&EventSession) -> bool) {

@@ -96,6 +96,9 @@ impl LineRoad {
         now: Now,
     ) {
         let session = self.state.lock().session.clone();
+        if let Some(session) = &session {
+            session.listener.renew(metered.principal());
+        }
         let call = match lines::check(metered, line, snapshot.json, session.as_ref()) {
             Ok(Incoming::Call(call)) => call,
             Ok(Incoming::Notice(notice, _)) => return self.accept(exchange, notice),

@@ -50,7 +50,7 @@ pub(super) struct Parts {
 }
 
 impl Entered {
-    pub(super) fn principal(&self) -> &Principal {
+    pub(super) fn principal(&self) -> &Arc<Principal> {
         self.metered.principal()
     }
 

@@ -144,7 +144,7 @@ impl Services {
         };
         let brief = params(&|object| write_brief(object, task, &status, writer.version));
         if let Some(session) = &subject.session {
-            if may_see(&session.principal) {
+            if may_see(&session.listener.principal.load()) {
                 session.listener.tell_task("notifications/tasks/status", &brief);
             }
         } else if self.subscriptions.is_task_heard(task.id_text(), &subject.principal) {

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use parking_lot::Mutex;
 
 use super::answer::{Answer, Opening, Reply, Streamed};
@@ -184,7 +186,7 @@ pub(super) fn begin_listening(
 ) -> Option<Arc<Listener>> {
     let permit = services.calls.admit(&parts.principal.key, &snapshot.calls)?;
     let listener = Arc::new(Listener {
-        principal: Arc::clone(&parts.principal),
+        principal: ArcSwap::new(Arc::clone(&parts.principal)),
         filter: Mutex::new(filter),
         outlet: Arc::clone(outlet),
         subscription: Some(parts.id.clone()),

@@ -15,12 +15,13 @@ use crate::backend::settings::ResourceSettings;
 use crate::config::Configuration;
 use crate::guard::authn::Authentication;
 use crate::guard::authn::api_key::{ApiKeys, TagKey};
+use crate::guard::authn::jwt::Tokens;
 use crate::guard::authz::Policy;
 use crate::guard::cors::Cors;
 use crate::guard::gate::Endpoint;
 use crate::guard::headers::security_headers;
 use crate::guard::rate::RateLimiter;
-use crate::guard::settings::Scheme;
+use crate::guard::settings::{AuthenticationMethod, Jwt, Scheme};
 use crate::mcp::definitions::Implementation;
 use crate::mcp::legacy::table::SessionLimits;
 use crate::mcp::outlet::OutletLimits;
@@ -105,12 +106,24 @@ fn authentication(
     first_key: Option<&FirstKey>,
     tag_key: Option<TagKey>,
 ) -> Result<Authentication, StartError> {
-    if !configuration.authentication.enabled {
+    let settings = &configuration.authentication;
+    if !settings.enabled {
         return Ok(Authentication::off());
     }
-    let mut keys = configuration.authentication.api_keys.clone();
-    keys.extend(first_key.map(FirstKey::entry));
-    Ok(Authentication::by_keys(ApiKeys::new(&keys, tag_key)?))
+    let mut keys = Vec::new();
+    if settings.methods.contains(&AuthenticationMethod::ApiKey) {
+        keys.clone_from(&settings.api_keys);
+        keys.extend(first_key.map(FirstKey::entry));
+    }
+    let keys = ApiKeys::new(&keys, tag_key)?;
+    let tokens = settings.jwt.as_ref();
+    let tokens = tokens.filter(|_| settings.methods.contains(&AuthenticationMethod::Jwt));
+    Ok(match tokens {
+        Some(Jwt { issuers, leeway }) => {
+            Authentication::by_keys_or_tokens(keys, Tokens::new(issuers.clone(), *leeway))
+        }
+        None => Authentication::by_keys(keys),
+    })
 }
 
 pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {

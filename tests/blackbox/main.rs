@@ -40,3 +40,4 @@ mod subscriptions;
 mod task_questions;
 mod task_requests;
 mod tasks;
+mod tokens;

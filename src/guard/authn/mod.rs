@@ -2,6 +2,7 @@
 //! never logs a credential and never says which part of one was wrong.
 
 pub mod api_key;
+pub mod jwt;
 
 use std::sync::Arc;
 
@@ -10,9 +11,11 @@ use super::refusal::Refusal;
 use crate::base::principal::{AuthMethod, Principal};
 use crate::proto::http1::Head;
 use api_key::{ApiKeys, KeyTag, TagKey};
+use jwt::Tokens;
+use jwt::token::TOKEN_BYTES;
 
 /// Longest credential that is looked at, in bytes.
-const CREDENTIAL_BYTES: usize = 4_096;
+const CREDENTIAL_BYTES: usize = TOKEN_BYTES;
 
 /// Token: the caller is known. Made only here.
 #[derive(Debug)]
@@ -102,34 +105,46 @@ impl Credentials<'_> {
 /// How callers prove who they are.
 #[derive(Debug)]
 pub struct Authentication {
-    keys: Option<ApiKeys>,
+    proofs: Option<Proofs>,
+}
+
+/// What callers can prove themselves with.
+#[derive(Debug)]
+struct Proofs {
+    keys: ApiKeys,
+    tokens: Option<Tokens>,
 }
 
 impl Authentication {
     /// Callers must present one of these keys.
     pub fn by_keys(keys: ApiKeys) -> Self {
-        Self { keys: Some(keys) }
+        Self { proofs: Some(Proofs { keys, tokens: None }) }
+    }
+
+    /// Callers must present one of these keys, or such a token.
+    pub fn by_keys_or_tokens(keys: ApiKeys, tokens: Tokens) -> Self {
+        Self { proofs: Some(Proofs { keys, tokens: Some(tokens) }) }
     }
 
     /// Nobody is asked: everyone is `anonymous`.
     pub fn off() -> Self {
-        Self { keys: None }
+        Self { proofs: None }
     }
 
     /// True if callers are asked.
     pub fn is_on(&self) -> bool {
-        self.keys.is_some()
+        self.proofs.is_some()
     }
 
     /// What tags are made with: kept across reloads, so that a known credential stays known.
     pub fn tag_key(&self) -> Option<TagKey> {
-        self.keys.as_ref().map(ApiKeys::tag_key)
+        self.proofs.as_ref().map(|proofs| proofs.keys.tag_key())
     }
 
     /// Computes the tag of what was presented, once per request.
     pub fn tagged<'h>(&self, presented: Presented<'h>) -> Credentials<'h> {
-        let tag = match (&presented, &self.keys) {
-            (Presented::Secret(secret), Some(keys)) => Some(keys.tag(secret)),
+        let tag = match (&presented, &self.proofs) {
+            (Presented::Secret(secret), Some(proofs)) => Some(proofs.keys.tag(secret)),
             _ => None,
         };
         Credentials { presented, tag }
@@ -137,10 +152,13 @@ impl Authentication {
 
     /// True if the principal could still prove itself as it did; asked of whoever only listens.
     pub fn vouches_for(&self, principal: &Principal, unix_seconds: u64) -> bool {
-        match (&self.keys, principal.method) {
+        match (&self.proofs, principal.method) {
             (_, AuthMethod::Local) => true,
             (None, method) => method == AuthMethod::None,
-            (Some(keys), _) => keys.knows(principal, unix_seconds),
+            (Some(proofs), AuthMethod::Jwt) => {
+                proofs.tokens.as_ref().is_some_and(|it| it.vouches_for(principal, unix_seconds))
+            }
+            (Some(proofs), _) => proofs.keys.knows(principal, unix_seconds),
         }
     }
 
@@ -151,14 +169,14 @@ impl Authentication {
         credentials: &Credentials<'_>,
         unix_seconds: u64,
     ) -> Result<Authenticated, (Admitted, Refusal)> {
-        let Some(keys) = &self.keys else {
+        let Some(proofs) = &self.proofs else {
             let principal = Arc::new(Principal::new(AuthMethod::None, "anonymous", Vec::new()));
             return Ok(Authenticated { admitted, principal });
         };
         let refusal = match (&credentials.presented, credentials.tag) {
             (Presented::Nothing, _) => Refusal::NoCredentials,
             (Presented::Secret(secret), Some(tag)) => {
-                match keys.verify(secret, tag, unix_seconds) {
+                match proofs.verify(secret, tag, unix_seconds) {
                     Some(principal) => return Ok(Authenticated { admitted, principal }),
                     None => Refusal::BadCredentials,
                 }
@@ -166,6 +184,18 @@ impl Authentication {
             _ => Refusal::BadCredentials,
         };
         Err((admitted, refusal))
+    }
+}
+
+impl Proofs {
+    fn verify(&self, secret: &str, tag: KeyTag, unix_seconds: u64) -> Option<Arc<Principal>> {
+        match &self.tokens {
+            Some(tokens) if Tokens::look_like(secret) => {
+                let verified = tokens.verify(secret, tag, unix_seconds);
+                verified.inspect_err(|error| log::debug!("a token was refused: {error}")).ok()
+            }
+            _ => self.keys.verify(secret, tag, unix_seconds),
+        }
     }
 }
 

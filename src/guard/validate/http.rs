@@ -58,7 +58,7 @@ pub fn check(
     head: &Head,
     body: &[u8],
     limits: JsonLimits,
-    find_session: impl Fn(&str, &Principal) -> Option<Arc<Session>>,
+    find_session: impl Fn(&str, &Arc<Principal>) -> Option<Arc<Session>>,
 ) -> Result<Incoming, Box<Refused>> {
     let header = single(head, VERSION_HEADER);
     let version = Version::claimed(header.clone().unwrap_or(None));
@@ -104,7 +104,7 @@ fn legacy(
     head: &Head,
     header: Option<&str>,
     message: Message,
-    find_session: impl Fn(&str, &Principal) -> Option<Arc<Session>>,
+    find_session: impl Fn(&str, &Arc<Principal>) -> Option<Arc<Session>>,
 ) -> Result<Incoming, Refusal> {
     let session_id = single(head, SESSION_HEADER).map_err(|_| {
         Refusal::invalid(RpcError::invalid_request("The Mcp-Session-Id header is not valid"))

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use serde_json::Value;
 
@@ -97,7 +98,7 @@ impl Session {
         now: Now,
     ) -> Self {
         let listener = Arc::new(Listener {
-            principal: Arc::clone(&principal),
+            principal: ArcSwap::new(Arc::clone(&principal)),
             filter: Mutex::new(Filter::lists()),
             outlet,
             subscription: None,

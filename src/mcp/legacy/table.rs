@@ -86,7 +86,7 @@ impl Sessions {
     pub fn find(
         &self,
         id: &str,
-        principal: &Principal,
+        principal: &Arc<Principal>,
         limits: &SessionLimits,
         now: Now,
     ) -> Option<Arc<Session>> {
@@ -99,6 +99,7 @@ impl Sessions {
             return None;
         }
         session.touch(now);
+        session.listener.renew(principal);
         Some(session)
     }
 

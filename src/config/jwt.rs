@@ -1,0 +1,151 @@
+//! Reads `[authentication.jwt]`: whose tokens are taken, by which keys. It must never show a
+//! secret.
+
+use std::collections::BTreeSet;
+
+use jsonwebtoken::Algorithm;
+
+use super::reader::Reader;
+use super::value::Value;
+use crate::guard::authn::jwt::Issuer;
+use crate::guard::authn::jwt::key::{Key, KeyError};
+use crate::guard::authn::jwt::token::ALGORITHMS;
+use crate::guard::settings::Jwt;
+
+const ISSUER: &str = "\"https://auth.example.com\"";
+const AUDIENCE: &str = "\"https://mcp.example.com\"";
+const KEYS: &str = "{ \"key-2024-01\" = { file = \"/etc/erlmcp/jwt_public.pem\" } }";
+
+/// Reads `[authentication.jwt]`; `None` if there is no issuer.
+pub(super) fn read(reader: &mut Reader<'_>, is_wanted: bool) -> Option<Jwt> {
+    let is_present = reader.is_present();
+    let leeway = reader.seconds("leeway_seconds", 0..=300, 30);
+    let more = reader.tables("issuers", |reader| issuer(reader, true));
+    let guides = ["required_issuer", "required_audience", "public_keys", "shared_secrets"];
+    let has_own = guides.map(|key| reader.has(key)).contains(&true);
+    let own = issuer(reader, has_own || (is_wanted && more.is_empty()));
+    let issuers: Vec<Issuer> = own.into_iter().chain(more).collect();
+    let names: BTreeSet<&str> = issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+    if names.len() < issuers.len() {
+        reader.error("names an issuer twice", "give each issuer one table with all its keys");
+    }
+    let prefixes: BTreeSet<&str> = issuers.iter().map(|one| one.user_prefix.as_str()).collect();
+    if prefixes.len() < issuers.len() {
+        let remedy = "give each issuer a `user_prefix` of its own, such as \"partner/\"";
+        reader.error("has several issuers whose users are not told apart", remedy);
+    }
+    (is_present && !issuers.is_empty()).then_some(Jwt { issuers, leeway })
+}
+
+fn issuer(reader: &mut Reader<'_>, is_needed: bool) -> Option<Issuer> {
+    let (name, audience) = if is_needed {
+        let name = reader.required("required_issuer", ISSUER);
+        (name, reader.required("required_audience", AUDIENCE))
+    } else {
+        (reader.value("required_issuer"), reader.value("required_audience"))
+    };
+    let name = name.and_then(|value| name_of(&value));
+    let audiences = audience.map(|value| audiences(&value)).unwrap_or_default();
+    let allowed = algorithms(reader);
+    let mut keys = Vec::new();
+    for (table, is_secret) in [("public_keys", false), ("shared_secrets", true)] {
+        if let Some(value) = reader.value(table) {
+            read_keys(&value, is_secret, &allowed, &mut keys);
+        }
+    }
+    if is_needed && !reader.has("public_keys") && !reader.has("shared_secrets") {
+        reader.error(
+            "has no key, so no token could be verified",
+            &format!("write public_keys = {KEYS}"),
+        );
+    }
+    let user_claim = reader.string("user_claim").unwrap_or_else(|| "sub".to_owned());
+    let user_prefix = reader.string("user_prefix").unwrap_or_default();
+    let roles_claim = reader.string("roles_claim");
+    let roles_claim = roles_claim.map(|path| path.split('.').map(str::to_owned).collect());
+    let types = reader.strings("types", "[\"at+jwt\"]");
+    let types = types.unwrap_or_else(|| vec!["jwt".to_owned(), "at+jwt".to_owned()]);
+    let types = types.iter().map(|name| name.to_ascii_lowercase()).collect();
+    let name = name.filter(|_| !audiences.is_empty())?;
+    Some(Issuer { name, audiences, keys, user_claim, user_prefix, roles_claim, types })
+}
+
+fn name_of(value: &Value<'_>) -> Option<String> {
+    let name = value.string("a string")?;
+    let is_good = !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control());
+    if !is_good {
+        value.error("is no name of an issuer", &format!("write what stands in `iss`: {ISSUER}"));
+    }
+    is_good.then_some(name)
+}
+
+fn audiences(value: &Value<'_>) -> Vec<String> {
+    let texts: Vec<String> = if value.value.is_array() {
+        let items = value.items(&format!("[{AUDIENCE}]"));
+        items.iter().filter_map(|item| item.string("a string")).collect()
+    } else {
+        value.string("a string").into_iter().collect()
+    };
+    if texts.is_empty() || texts.iter().any(String::is_empty) {
+        let remedy = format!("without one, tokens for others would be taken: write {AUDIENCE}");
+        value.error("names no audience", &remedy);
+        return Vec::new();
+    }
+    texts
+}
+
+/// The algorithms that are taken where none are named: one for each kind of key.
+fn algorithms(reader: &mut Reader<'_>) -> Vec<Algorithm> {
+    use Algorithm::{ES256, ES384, EdDSA, HS256, RS256};
+    let items = reader.items("algorithms", "[\"ES256\"]");
+    let named: Vec<Algorithm> = items.iter().filter_map(|item| item.choice(&ALGORITHMS)).collect();
+    if !items.is_empty() {
+        return named;
+    }
+    vec![ES256, ES384, EdDSA, RS256, HS256]
+}
+
+fn read_keys(
+    table: &Value<'_>,
+    is_secret: bool,
+    allowed: &[Algorithm],
+    keys: &mut Vec<(String, Key)>,
+) {
+    for (id, mut value) in table.entries(KEYS) {
+        let key = if is_secret {
+            value.confidential = true;
+            let Some((secret, is_literal)) = value.secret() else { continue };
+            if is_literal {
+                let remedy = "use { env = \"NAME\" } or { file = \"/path\" }";
+                value.warning("the secret is stored in the clear in the configuration", remedy);
+            }
+            Key::from_secret(secret.expose(), allowed)
+        } else {
+            let Some(text) = value.string("a string") else { continue };
+            Key::from_pem(&text, allowed)
+        };
+        match key {
+            Ok(key) if keys.iter().all(|(other, _)| *other != id) => keys.push((id, key)),
+            Ok(_) => value.error("this id stands here twice", "give each key an id of its own"),
+            Err(error) => value.error(&error.to_string(), remedy(error)),
+        }
+    }
+}
+
+fn remedy(error: KeyError) -> &'static str {
+    match error {
+        KeyError::Private => "write the public one: openssl pkey -in private.pem -pubout",
+        KeyError::ShortSecret => "make one with: openssl rand -hex 32",
+        KeyError::NoAlgorithm => "name one that fits in `algorithms`, or leave the key away",
+        KeyError::Pem | KeyError::Kind | KeyError::RsaBits => {
+            "make keys with: openssl ecparam -genkey -name prime256v1 -noout -out private.pem"
+        }
+    }
+}
+
+/// What is told of a table that nothing uses.
+pub(super) fn unused(reader: &Reader<'_>) {
+    let context = reader.context();
+    let path = reader.path_of("jwt");
+    context.warning_at(&path, "is not used, for `methods` does not name it", "add \"jwt\" to it");
+}

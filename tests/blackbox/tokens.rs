@@ -1,0 +1,189 @@
+//! JSON Web Tokens that issuers have signed: who is let in by them, and with which rights.
+
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+
+use crate::harness::http::Request;
+use crate::harness::process::{Directory, ECHO, Server, Session, Settings, script_tool};
+use crate::harness::{ADMIN, LEGACY, call, initialize, modern_request, request, text_of};
+
+const ISSUER: &str = "https://auth.example.com";
+const AUDIENCE: &str = "erlmcp-production";
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// An issuer that has a key of its own, made and used by OpenSSL.
+struct Issuer {
+    directory: Directory,
+}
+
+impl Issuer {
+    fn new() -> Self {
+        let issuer = Self { directory: Directory::new() };
+        issuer.openssl(&[
+            "genpkey",
+            "-algorithm",
+            "RSA",
+            "-pkeyopt",
+            "rsa_keygen_bits:2048",
+            "-out",
+            "key.pem",
+        ]);
+        issuer.openssl(&["pkey", "-in", "key.pem", "-pubout", "-out", "public.pem"]);
+        issuer
+    }
+
+    fn openssl(&self, arguments: &[&str]) -> Vec<u8> {
+        let output =
+            Command::new("openssl").args(arguments).current_dir(self.directory.path()).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        let message = format!(
+            "{}.{}",
+            encode(header.to_string().as_bytes()),
+            encode(claims.to_string().as_bytes())
+        );
+        self.directory.write("message", &message);
+        let signature = self.openssl(&["dgst", "-sha256", "-sign", "key.pem", "message"]);
+        format!("{message}.{}", encode(&signature))
+    }
+
+    fn token(&self, change: impl FnOnce(&mut Value)) -> String {
+        let mut claims = json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": "user_123", "exp": now() + 600,
+        });
+        change(&mut claims);
+        self.sign(&json!({ "alg": "RS256", "kid": "key-2024-01", "typ": "at+jwt" }), &claims)
+    }
+
+    fn settings(&self, more: &str) -> Settings {
+        let public = self.directory.path().join("public.pem");
+        Settings::with(&format!(
+            "{ECHO}{}\n[authentication.jwt]\nrequired_issuer = \"{ISSUER}\"\n\
+             required_audience = \"{AUDIENCE}\"\n{more}\n\
+             public_keys = {{ \"key-2024-01\" = {{ file = \"{}\" }} }}\n",
+            script_tool("change", "echo changed", ""),
+            public.display()
+        ))
+    }
+}
+
+fn echo(token: &str) -> Request {
+    let params = call("echo", json!({ "text": "hello" }));
+    Request::modern(&modern_request(1, "tools/call", params)).key(token)
+}
+
+#[test]
+fn a_token_lets_its_user_in_and_an_api_key_still_does() {
+    let issuer = Issuer::new();
+    let server = Server::start(&issuer.settings(""));
+    let token = issuer.token(|_| ());
+    for _ in 0..2 {
+        assert_eq!(server.send(&echo(&token)).status, 200);
+    }
+    assert_eq!(server.send(&echo(ADMIN)).status, 200);
+    let records = server.audited("\"authentication\":\"jwt\"", 2);
+    assert_eq!(records[0]["user"], "user_123");
+    let stopped = server.stop();
+    let text = format!("{:?}{:?}", stopped.stderr, stopped.audit());
+    assert!(!text.contains(&token) && !text.contains(token.rsplit('.').next().unwrap()));
+}
+
+#[test]
+fn a_token_that_proves_nothing_is_challenged_like_no_token() {
+    let issuer = Issuer::new();
+    let stranger = Issuer::new();
+    let server = Server::start(&issuer.settings(""));
+    let good = issuer.token(|_| ());
+    let (message, signature) = good.rsplit_once('.').unwrap();
+    for token in [
+        stranger.token(|_| ()),
+        issuer.token(|claims| claims["exp"] = json!(now() - 31)),
+        issuer.token(|claims| claims["exp"] = json!((now() + 600).to_string())),
+        issuer.token(|claims| claims["nbf"] = json!(now() + 600)),
+        issuer.token(|claims| claims["aud"] = json!("another")),
+        issuer.token(|claims| claims["iss"] = json!("https://evil.example.com")),
+        issuer.token(|claims| claims["sub"] = json!("")),
+        issuer.sign(&json!({ "alg": "none" }), &json!({ "iss": ISSUER })),
+        format!("{message}."),
+        format!("{message}.{}", signature.replace(['A', 'B'], "C")),
+        format!("{good}.x.y"),
+    ] {
+        let response = server.send(&echo(&token));
+        assert_eq!(response.status, 401, "{response:?}");
+        assert!(response.header("www-authenticate").unwrap().starts_with("Bearer"));
+        let body = String::from_utf8_lossy(&response.body).into_owned();
+        assert!(!body.contains("expired") && !body.contains("signature"), "{body}");
+    }
+    assert_eq!(server.send(&echo(&good)).status, 200);
+}
+
+#[test]
+fn rights_come_from_the_user_and_from_the_roles_in_the_token() {
+    let issuer = Issuer::new();
+    let server = Server::start(&issuer.settings("roles_claim = \"realm_access.roles\""));
+    let change = |sub: &str, roles: Value| {
+        let token = issuer.token(|claims| {
+            claims["sub"] = json!(sub);
+            claims["realm_access"] = json!({ "roles": roles });
+        });
+        let message = modern_request(1, "tools/call", call("change", json!({})));
+        server.send(&Request::modern(&message).key(&token)).json()
+    };
+    assert_eq!(change("stranger", json!([]))["error"]["code"], -32602);
+    assert_eq!(change("stranger", json!(["no such role"]))["error"]["code"], -32602);
+    let changed = change("stranger", json!(["no such role", "admin"]));
+    assert_eq!(text_of(&changed), "changed\n");
+    assert_eq!(text_of(&change("root", json!([]))), "changed\n", "by its name");
+}
+
+// B13
+#[test]
+fn a_session_goes_on_with_the_next_token_of_its_user_and_with_nobody_elses() {
+    let issuer = Issuer::new();
+    let server = Server::start(&issuer.settings(""));
+    let first = issuer.token(|_| ());
+    let opened = server.send(&Request::post(&initialize(0, LEGACY[3])).key(&first));
+    let id = opened.header("mcp-session-id").unwrap().to_owned();
+    let ping = |token: &str| {
+        let message = Request::post(&request(1, "ping", json!({}))).key(token);
+        server
+            .send(&message.header("Mcp-Session-Id", &id).header("MCP-Protocol-Version", LEGACY[3]))
+    };
+    let next = issuer.token(|claims| claims["exp"] = json!(now() + 1_200));
+    assert_eq!(ping(&next).status, 200);
+    let other = issuer.token(|claims| claims["sub"] = json!("root"));
+    assert_eq!(ping(&other).status, 404);
+    // An API key of a user of the same name is somebody else, too.
+    let by_key = Session::open(&server, LEGACY[3], ADMIN);
+    let message = Request::post(&request(1, "ping", json!({}))).key(&other);
+    let message =
+        message.header("Mcp-Session-Id", &by_key.id).header("MCP-Protocol-Version", LEGACY[3]);
+    assert_eq!(server.send(&message).status, 404);
+}
+
+#[test]
+fn without_api_keys_among_the_methods_no_key_is_taken() {
+    let issuer = Issuer::new();
+    let settings = issuer.settings("");
+    let mut server = Server::start(&settings);
+    let text = server.directory.read("erlmcp.toml");
+    let text = text.replace("api_keys = [", "methods = [\"jwt\"]\napi_keys = [");
+    server.reload_text(&text);
+    assert_eq!(server.send(&echo(ADMIN)).status, 401);
+    assert_eq!(server.send(&echo(&issuer.token(|_| ()))).status, 200);
+    // The issuer goes, and so does what it vouched for.
+    server.reload_text(&text.replace(ISSUER, "https://another.example.com"));
+    assert_eq!(server.send(&echo(&issuer.token(|_| ()))).status, 401);
+}
