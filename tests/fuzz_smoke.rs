@@ -135,6 +135,7 @@ smoke!(
     chunked,
     configuration,
     jsonrpc,
+    jwt,
     lines,
     origins,
     requests,

@@ -7,6 +7,7 @@ mod commands;
 mod configuration;
 mod http;
 mod json;
+mod jwt;
 mod messages;
 mod origins;
 mod schemas;
@@ -17,12 +18,13 @@ mod uris;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("answers", answers::answers),
     ("arguments", commands::arguments),
     ("chunked", http::chunked),
     ("configuration", configuration::configuration),
     ("jsonrpc", json::jsonrpc),
+    ("jwt", jwt::jwt),
     ("lines", messages::lines),
     ("origins", origins::origins),
     ("requests", http::requests),
