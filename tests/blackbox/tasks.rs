@@ -358,7 +358,12 @@ fn a_listener_hears_of_the_end_even_if_the_result_is_too_large_for_its_stream() 
 #[test]
 fn who_may_not_call_a_tool_any_more_hears_nothing_of_its_tasks() {
     let mut server = fixture::handlers("");
-    let id = begin(&server, "slow_compute", slow(1));
+    let id = begin(&server, "slow_compute", slow(3));
+    // What it says while it begins may be heard: until the change they may.
+    let until = Instant::now() + DEADLINE;
+    while get(&server, &id)["statusMessage"] != "computing" {
+        assert!(Instant::now() < until, "it never begins");
+    }
     let wishes = json!({ "notifications": { "taskIds": [id] } });
     let listen = Request::modern(&message("subscriptions/listen", wishes));
     let mut events = server.connect().stream(&listen);
