@@ -158,7 +158,20 @@ class Judge:
         sent = finding["evidence"]["input"]
         if finding["kind"] == "tool":
             return self.is_valid(self.tools[target], sent)
-        return self.is_valid_message(sent)
+        return self.is_valid_message(sent) or self.is_unknown_notification(finding, sent)
+
+    def is_unknown_notification(self, finding, sent):
+        """JSON-RPC gives no answer to a notification, and one that nobody knows means nothing."""
+        answer = (finding["evidence"].get("result") or {}).get("response")
+        is_form = sent.get("jsonrpc") == "2.0" and isinstance(sent.get("method"), str)
+        is_form = is_form and isinstance(sent.get("params", {}), dict)
+        known = {
+            self.definitions[member["$ref"].rsplit("/", 1)[1]]["properties"]["method"]["const"]
+            for union in ("ClientRequest", "ClientNotification")
+            for member in self.definitions[union]["anyOf"]
+        }
+        is_unanswered = answer == {"status": "notification_sent"}
+        return is_form and is_unanswered and sent["method"] not in known
 
 
 def judge(name, fuzzed, tools):
