@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 
 use erlmcp::backend::catalog::{Catalog, Checking};
 use erlmcp::base::clock::Now;
-use erlmcp::config::{self, SystemSources};
+use erlmcp::config::{self, Configuration, SystemSources};
 use erlmcp::guard::authn::api_key::{ApiKeys, stored_form};
-use erlmcp::guard::authn::{Authentication, presented};
+use erlmcp::guard::authn::{Authentication, Occasion, Proofs, presented};
 use erlmcp::guard::authz::Policy;
+use erlmcp::guard::challenge::Challenge;
 use erlmcp::guard::cors::Cors;
 use erlmcp::guard::gate::{Endpoint, admit_local};
 use erlmcp::guard::headers::security_headers;
@@ -31,7 +32,7 @@ use erlmcp::mcp::outlet::{OutletLimits, Wake};
 use erlmcp::pipeline::answer::Answer;
 use erlmcp::pipeline::calls::tasks::TaskLimits;
 use erlmcp::pipeline::record::Record;
-use erlmcp::pipeline::services::{Audit, Expire, Job, Jobs, Services, Timer};
+use erlmcp::pipeline::services::{Audit, Errand, Expire, Job, Jobs, Outbound, Services, Timer};
 use erlmcp::pipeline::snapshot::{CallLimits, HttpFace, Identity, Snapshot};
 use erlmcp::pipeline::{render, road};
 use erlmcp::proto::buffer::Buffer;
@@ -127,10 +128,18 @@ security_headers.enabled = false
 [tls]
 "#;
 
+fn authentication(configuration: &Configuration) -> Authentication {
+    let settings = &configuration.authentication;
+    if !settings.enabled {
+        return Authentication::off();
+    }
+    let keys = ApiKeys::new(&settings.api_keys, None).unwrap();
+    Authentication::by(Proofs { keys, tokens: None, introspection: None })
+}
+
 fn snapshot(text: &str) -> Snapshot {
     let text = text.replace("HASH", &stored_form(KEY).unwrap());
     let configuration = config::parse(&text, "bench", &SystemSources).unwrap();
-    let keys = &configuration.authentication.api_keys;
     let validation = &configuration.validation;
     let (listener, limits) = (configuration.http.as_ref().unwrap(), &configuration.limits);
     let mut catalog = Catalog::default();
@@ -154,18 +163,18 @@ fn snapshot(text: &str) -> Snapshot {
         },
         catalog,
         policy: Policy::new(&configuration.authorization),
-        authentication: match configuration.authentication.enabled {
-            true => Authentication::by_keys(ApiKeys::new(keys, None).unwrap()),
-            false => Authentication::off(),
-        },
+        authentication: authentication(&configuration),
         rate: Arc::new(RateLimiter::new(&configuration.rate_limiting)),
         json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
         message_bytes: validation.max_message_size,
         http: Some(HttpFace {
             cors: Cors::new(&listener.surface),
+            challenge: Challenge::default(),
+            metadata: None,
             headers: security_headers(&configuration.security_headers, true),
             endpoint: Endpoint {
                 sse_path: None,
+                metadata_path: None,
                 path: listener.path.clone(),
                 scheme: Scheme::Https,
                 surface: listener.surface.clone(),
@@ -215,6 +224,11 @@ impl Jobs for Nowhere {
         Err(job)
     }
 }
+impl Outbound for Nowhere {
+    fn send(&self, errand: Errand) {
+        drop(errand);
+    }
+}
 impl Timer for Nowhere {
     fn arm(&self, _: Now, _: Weak<dyn Expire>) {}
 }
@@ -224,8 +238,9 @@ impl Wake for Nowhere {
 
 /// From the bytes of a request to the bytes of its response.
 fn whole_road(text: &str) -> Box<dyn FnMut()> {
+    let (snapshot, nowhere) = (snapshot(text), Arc::new(Nowhere));
     let services =
-        Services::new(snapshot(text), Box::new(Nowhere), Box::new(Nowhere), Arc::new(Nowhere));
+        Services::new(snapshot, Box::new(Nowhere), Box::new(Nowhere), nowhere, Arc::new(Nowhere));
     let services = Arc::new(services.unwrap());
     let reader: Arc<dyn Wake> = Arc::new(Nowhere);
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -237,7 +252,7 @@ fn whole_road(text: &str) -> Box<dyn FnMut()> {
         let face = present.http.as_ref().unwrap();
         input.extend(black_box(&bytes));
         let Ok(Decoded::Head(head)) = decoder.decode(&mut input, &face.limits) else { panic!() };
-        let Ok(entered) = road::enter(&services, &head, address, now) else { panic!() };
+        let Ok(entered) = road::enter(&services, &head, address, &reader, now) else { panic!() };
         let Ok(Decoded::Body(body)) = decoder.decode(&mut input, &face.limits) else { panic!() };
         let Answer::Reply(reply) = road::walk(entered, &head, &body, &reader, now) else {
             panic!()
@@ -262,9 +277,12 @@ fn main() {
     let check = || {
         let _ = black_box(compiled.check(black_box(&arguments)));
     };
+    let wake: Arc<dyn Wake> = Arc::new(Nowhere);
+    let now = Now::read();
+    let occasion = Occasion { now, unix_seconds: 0, wake: &wake, may_wait: true };
     let key = || {
         let credentials = authentication.tagged(presented(black_box(&shown)));
-        let _ = black_box(authentication.authenticate(admit_local(), &credentials, 0));
+        let _ = black_box(authentication.authenticate(admit_local(), &credentials, &occasion));
     };
     let mut works: Works<'_> = vec![
         (format!("parse a tools/call of {} bytes", BODY.len()), Box::new(parse)),

@@ -135,6 +135,7 @@ smoke!(
     chunked,
     configuration,
     jsonrpc,
+    jwks,
     jwt,
     lines,
     origins,

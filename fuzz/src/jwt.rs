@@ -1,11 +1,13 @@
 //! JSON Web Tokens: one that nobody has signed proves nobody, and one that is signed proves no
-//! more than its claims say.
+//! more than its claims say. JSON Web Key Sets: no key is private, and there are not too many.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use erlmcp::base::clock::Now;
+use erlmcp::guard::authn::jwt::jwk;
 use erlmcp::guard::authn::jwt::key::Key;
 use erlmcp::guard::authn::jwt::token::ALGORITHMS;
 use erlmcp::guard::authn::jwt::{Issuer, Tokens};
@@ -15,25 +17,25 @@ use serde_json::Value;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const NOW: u64 = 1_700_000_000;
 
-static ISSUER: LazyLock<Issuer> = LazyLock::new(|| {
+static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     let allowed: Vec<_> = ALGORITHMS.iter().map(|(_, algorithm)| *algorithm).collect();
-    Issuer {
+    let issuer = Issuer {
         name: "i".into(),
         audiences: vec!["a".into()],
         keys: vec![("k".into(), Key::from_secret(SECRET, &allowed).expect("a key"))],
+        key_source: None,
         user_claim: "sub".into(),
         user_prefix: String::new(),
         roles_claim: Some(vec!["roles".into()]),
         types: vec!["jwt".into()],
-    }
+    };
+    Tokens::new(vec![issuer], Duration::ZERO, None)
 });
 
 /// Two lines: the header and the claims of a token; or a token as it is.
 pub fn jwt(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    // What was verified is remembered by its tag, so each token has verifiers of its own.
-    let verify =
-        |token: &str| Tokens::new(vec![ISSUER.clone()], Duration::ZERO).verify(token, [0; 32], NOW);
+    let verify = |token: &str| TOKENS.check(token, NOW, Now::from_micros(0));
     assert!(verify(text).is_err(), "a token that nobody has signed is accepted");
     let Some((header, claims)) = text.split_once('\n') else { return };
     let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
@@ -50,4 +52,16 @@ pub fn jwt(data: &[u8]) {
     assert!(claims["aud"] == "a" || claims["aud"].as_array().expect("many").contains(&"a".into()));
     assert_eq!(claims["sub"], principal.user);
     assert!(!principal.user.is_empty() && !principal.user.contains(char::is_control));
+}
+
+/// A set of keys.
+pub fn jwks(data: &[u8]) {
+    let allowed: Vec<_> = ALGORITHMS.iter().map(|(_, algorithm)| *algorithm).collect();
+    let Some(keys) = jwk::read(data, &allowed) else { return };
+    let set: Value = serde_json::from_slice(data).expect("a set is JSON");
+    let listed = set["keys"].as_array().expect("keys");
+    let is_public = |key: &&Value| key.get("d").is_none() && key.get("k").is_none();
+    assert!(keys.len() <= listed.iter().filter(is_public).count().min(100));
+    let named = |id: &str| listed.iter().any(|key| key["kid"] == id);
+    assert!(keys.iter().all(|(id, _)| id.as_deref().is_none_or(named)));
 }

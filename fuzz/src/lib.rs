@@ -18,12 +18,13 @@ mod uris;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("answers", answers::answers),
     ("arguments", commands::arguments),
     ("chunked", http::chunked),
     ("configuration", configuration::configuration),
     ("jsonrpc", json::jsonrpc),
+    ("jwks", jwt::jwks),
     ("jwt", jwt::jwt),
     ("lines", messages::lines),
     ("origins", origins::origins),

@@ -1,5 +1,5 @@
-//! The handler threads: they run what may block, so that workers need not. They are started as they
-//! are needed, up to a bound, and the queue to them has one.
+//! Threads that run what may block, so that workers need not: handlers of calls, and requests to
+//! other servers. They are started as they are needed, up to a bound, and their queue has one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,9 +12,10 @@ use crate::pipeline::services::{Job, Jobs};
 /// Bytes of a handler's stack.
 const STACK: usize = 2 * 1024 * 1024;
 
-/// The handler threads; see the module.
+/// Threads for one kind of work; see the module.
 #[derive(Debug)]
 pub struct Handlers {
+    name: &'static str,
     most: usize,
     sender: Sender<Job>,
     receiver: Receiver<Job>,
@@ -29,10 +30,10 @@ struct Counts {
 }
 
 impl Handlers {
-    /// At most `most` threads, and `waiting` jobs that wait for one.
-    pub fn new(most: usize, waiting: usize) -> Self {
+    /// At most `most` threads called `name-1` and so on, and `waiting` jobs that wait for one.
+    pub fn new(name: &'static str, most: usize, waiting: usize) -> Self {
         let (sender, receiver) = bounded(waiting.max(1));
-        Self { most: most.max(1), sender, receiver, counts: Arc::default() }
+        Self { name, most: most.max(1), sender, receiver, counts: Arc::default() }
     }
 
     /// Starts one more thread if there are more jobs than threads, and there may be more threads.
@@ -45,12 +46,12 @@ impl Handlers {
         };
         let (receiver, their_counts) = (self.receiver.clone(), Arc::clone(counts));
         let started = Builder::new()
-            .name(format!("handler-{}", number + 1))
+            .name(format!("{}-{}", self.name, number + 1))
             .stack_size(STACK)
             .spawn(move || run(&receiver, &their_counts));
         if let Err(error) = started {
             counts.threads.fetch_sub(1, Ordering::AcqRel);
-            log::error!("a handler thread could not be started: {error}");
+            log::error!("a thread could not be started: {error}");
         }
     }
 }
@@ -87,7 +88,7 @@ mod tests {
 
     #[test]
     fn jobs_run_at_once_up_to_the_bound_and_wait_up_to_another() {
-        let handlers = Handlers::new(2, 1);
+        let handlers = Handlers::new("handler", 2, 1);
         let (release, gate) = bounded::<()>(0);
         let (started, starts) = bounded(10);
         let job = || -> Job {
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn two_jobs_at_once_never_wait_for_each_other() {
         for round in 0..1_000 {
-            let handlers = Handlers::new(16, 64);
+            let handlers = Handlers::new("handler", 16, 64);
             let (met, meetings) = bounded(2);
             // One thread is there and free, or about to be.
             let first = met.clone();

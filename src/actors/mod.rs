@@ -6,6 +6,7 @@ pub mod audit_file;
 pub mod handlers;
 pub mod listener;
 pub mod mailbox;
+pub mod outbound;
 pub mod reactor;
 pub mod settings;
 pub mod stdio;

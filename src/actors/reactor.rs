@@ -373,6 +373,7 @@ impl<H: Hooks> Reactor<H> {
             let limits = &services.snapshot.load().sessions;
             services.sessions.sweep(limits, now);
             services.event_sessions.sweep(limits, now);
+            services.let_go();
             self.reclaim();
         }
     }
@@ -382,7 +383,9 @@ impl<H: Hooks> Reactor<H> {
         let deadline = self.deadlines.peek().map(|Reverse(Deadline(at, _))| *at);
         // With no session and no closed connection nobody needs to wake up for a sweep.
         let services = &self.parts.around.services;
-        let has_sessions = !services.sessions.is_empty() || !services.event_sessions.is_empty();
+        let has_sessions = !services.sessions.is_empty()
+            || !services.event_sessions.is_empty()
+            || !services.subscriptions.is_empty();
         let is_kept_awake = self.closed() > 0 || has_sessions;
         let sweep = Some(self.sweep_at).filter(|_| is_kept_awake);
         // The last connection may end on another thread, which does not tell.

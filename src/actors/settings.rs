@@ -25,6 +25,14 @@ impl RuntimeSettings {
     }
 }
 
+/// Requests to other servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundSettings {
+    /// The certificates of authorities that other servers are verified by, in PEM; default those
+    /// of the system. `None` where there are none.
+    pub authorities: Option<PathBuf>,
+}
+
 /// The record of what was decided about whom.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AuditSettings {

@@ -27,7 +27,7 @@ impl Now {
     }
 
     /// The moment with this number of microseconds since the start of the process.
-    pub fn from_micros(micros: u64) -> Self {
+    pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 

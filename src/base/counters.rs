@@ -50,6 +50,8 @@ impl Counter {
 counters! {
     /// Credentials that were presented and refused.
     authentication_failures,
+    /// Requests refused because an issuer could not be asked about their credentials.
+    identity_provider_failures,
     /// Calls, lists or reads that the caller's roles do not allow.
     authorization_denials,
     /// Requests refused because a token bucket was empty or a lockout was in force.

@@ -5,6 +5,7 @@ pub mod cancel;
 pub mod clock;
 pub mod counters;
 pub mod ids;
+pub mod outgoing;
 pub mod percent;
 pub mod principal;
 pub mod secret;

@@ -7,6 +7,8 @@ pub enum AuthMethod {
     ApiKey,
     /// A JSON Web Token.
     Jwt,
+    /// A token that its issuer was asked about.
+    OAuth2,
     /// The process that started us, over stdio.
     Local,
     /// Authentication is switched off.
@@ -19,6 +21,7 @@ impl AuthMethod {
         match self {
             Self::ApiKey => "api_key",
             Self::Jwt => "jwt",
+            Self::OAuth2 => "oauth2",
             Self::Local => "local",
             Self::None => "none",
         }

@@ -2,6 +2,7 @@
 
 use super::Configuration;
 use super::context::Context;
+use super::outbound;
 use super::tls::TlsTable;
 use super::transports::is_loopback;
 use crate::connection::settings::HttpListener;
@@ -20,6 +21,7 @@ pub(super) fn check(
             "add [transports.stdio] or [transports.http]",
         );
     }
+    outbound::check(context, &settings.authentication, &settings.outbound);
     if let Some(listener) = &settings.http {
         check_listener(context, settings, listener, insecure_listeners);
     } else {

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use super::jwt;
 use super::reader::Reader;
 use super::suggest::nearest;
 use super::time::parse_moment;
 use super::value::Value;
+use super::{jwt, oauth2, outbound};
 use crate::base::secret::Secret;
 use crate::guard::authn::api_key::parse_stored_form;
+use crate::guard::authn::introspection::IntrospectionSettings;
 use crate::guard::settings::{
-    ApiKey, Authentication, AuthenticationMethod, Authorization, KeyCredential,
+    ApiKey, Authentication, AuthenticationMethod, Authorization, Jwt, KeyCredential,
 };
 use crate::mcp::methods::Permission;
 
@@ -100,12 +101,19 @@ pub(super) fn authentication(
     let named = methods(reader, enabled);
     let wants_tokens = named.as_ref().is_some_and(|it| it.contains(&AuthenticationMethod::Jwt));
     let tokens = reader.table("jwt", |reader| jwt::read(reader, wants_tokens));
+    let wants_oauth2 = named.as_ref().is_some_and(|it| it.contains(&AuthenticationMethod::OAuth2));
+    let oauth2 =
+        reader.table("oauth2", |reader| oauth2::read(reader, tokens.as_ref(), wants_oauth2));
     let methods = named.unwrap_or_else(|| {
         let tokens = tokens.as_ref().map(|_| AuthenticationMethod::Jwt);
-        [AuthenticationMethod::ApiKey].into_iter().chain(tokens).collect()
+        let introspection = oauth2.as_ref().map(|_| AuthenticationMethod::OAuth2);
+        [AuthenticationMethod::ApiKey].into_iter().chain(tokens).chain(introspection).collect()
     });
+    if oauth2.is_some() && !methods.contains(&AuthenticationMethod::OAuth2) {
+        jwt::unused(reader, "oauth2");
+    }
     if tokens.is_some() && !methods.contains(&AuthenticationMethod::Jwt) {
-        jwt::unused(reader);
+        jwt::unused(reader, "jwt");
     }
     let listed = reader.value("api_keys");
     let none_written = listed.as_ref().is_none_or(is_empty);
@@ -128,10 +136,32 @@ pub(super) fn authentication(
             &format!("write for example api_keys = {KEY_EXAMPLE}"),
         );
     }
-    for unavailable in ["oauth2", "mtls"] {
-        reader.refuse_unavailable(unavailable);
+    let authorization_servers = authorization_servers(reader, tokens.as_ref(), oauth2.as_ref());
+    reader.refuse_unavailable("mtls");
+    Authentication { enabled, methods, api_keys, jwt: tokens, oauth2, authorization_servers }
+}
+
+/// The issuers that clients get tokens from: those that are named, or all that have a URL.
+fn authorization_servers(
+    reader: &mut Reader<'_>,
+    jwt: Option<&Jwt>,
+    oauth2: Option<&IntrospectionSettings>,
+) -> Vec<String> {
+    const EXAMPLE: &str = "authorization_servers = [\"https://auth.example.com\"]";
+    if let Some(value) = reader.value("authorization_servers") {
+        let items = value.items("[\"https://auth.example.com\"]");
+        let urls = items.iter().filter_map(|item| outbound::url(item, EXAMPLE));
+        return urls.map(|url| url.to_string()).collect();
     }
-    Authentication { enabled, methods, api_keys, jwt: tokens }
+    let issuers = jwt.into_iter().flat_map(|jwt| jwt.issuers.iter().map(|one| &one.name));
+    let all = issuers.chain(oauth2.and_then(|oauth2| oauth2.issuer.as_ref()));
+    let mut urls: Vec<String> = Vec::new();
+    for name in all.filter(|name| outbound::is_url(name)) {
+        if !urls.contains(name) {
+            urls.push(name.clone());
+        }
+    }
+    urls
 }
 
 fn is_empty(value: &Value<'_>) -> bool {
@@ -140,8 +170,11 @@ fn is_empty(value: &Value<'_>) -> bool {
 }
 
 fn methods(reader: &mut Reader<'_>, enabled: bool) -> Option<Vec<AuthenticationMethod>> {
-    const METHODS: [(&str, AuthenticationMethod); 2] =
-        [("api_key", AuthenticationMethod::ApiKey), ("jwt", AuthenticationMethod::Jwt)];
+    const METHODS: [(&str, AuthenticationMethod); 3] = [
+        ("api_key", AuthenticationMethod::ApiKey),
+        ("jwt", AuthenticationMethod::Jwt),
+        ("oauth2", AuthenticationMethod::OAuth2),
+    ];
     let value = reader.value("methods")?;
     let items = value.items("[\"api_key\"]");
     if items.is_empty() && enabled && value.value.is_array() {
@@ -150,7 +183,7 @@ fn methods(reader: &mut Reader<'_>, enabled: bool) -> Option<Vec<AuthenticationM
     }
     let mut methods = Vec::new();
     for item in &items {
-        if let Some(name) = item.value.as_str().filter(|n| ["oauth2", "mtls"].contains(n)) {
+        if let Some(name) = item.value.as_str().filter(|n| *n == "mtls") {
             item.refuse_unavailable(name);
         } else if let Some(method) = item.choice(&METHODS) {
             methods.push(method);

@@ -5,15 +5,19 @@ use std::collections::BTreeSet;
 
 use jsonwebtoken::Algorithm;
 
+use super::outbound;
 use super::reader::Reader;
 use super::value::Value;
 use crate::guard::authn::jwt::Issuer;
 use crate::guard::authn::jwt::key::{Key, KeyError};
+use crate::guard::authn::jwt::key_set::KeySource;
 use crate::guard::authn::jwt::token::ALGORITHMS;
 use crate::guard::settings::Jwt;
 
 const ISSUER: &str = "\"https://auth.example.com\"";
 const AUDIENCE: &str = "\"https://mcp.example.com\"";
+const JWKS: &str = "\"https://auth.example.com/.well-known/jwks.json\"";
+const SHARED: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
 const KEYS: &str = "{ \"key-2024-01\" = { file = \"/etc/erlmcp/jwt_public.pem\" } }";
 
 /// Reads `[authentication.jwt]`; `None` if there is no issuer.
@@ -21,7 +25,8 @@ pub(super) fn read(reader: &mut Reader<'_>, is_wanted: bool) -> Option<Jwt> {
     let is_present = reader.is_present();
     let leeway = reader.seconds("leeway_seconds", 0..=300, 30);
     let more = reader.tables("issuers", |reader| issuer(reader, true));
-    let guides = ["required_issuer", "required_audience", "public_keys", "shared_secrets"];
+    let guides =
+        ["required_issuer", "required_audience", "public_keys", "shared_secrets", "jwks_url"];
     let has_own = guides.map(|key| reader.has(key)).contains(&true);
     let own = issuer(reader, has_own || (is_wanted && more.is_empty()));
     let issuers: Vec<Issuer> = own.into_iter().chain(more).collect();
@@ -53,24 +58,40 @@ fn issuer(reader: &mut Reader<'_>, is_needed: bool) -> Option<Issuer> {
             read_keys(&value, is_secret, &allowed, &mut keys);
         }
     }
-    if is_needed && !reader.has("public_keys") && !reader.has("shared_secrets") {
+    let key_source = key_source(reader, &allowed);
+    let has_keys = ["public_keys", "shared_secrets", "jwks_url"].map(|key| reader.has(key));
+    if is_needed && !has_keys.contains(&true) {
         reader.error(
             "has no key, so no token could be verified",
-            &format!("write public_keys = {KEYS}"),
+            &format!("write public_keys = {KEYS}, or jwks_url = {JWKS}"),
         );
     }
     let user_claim = reader.string("user_claim").unwrap_or_else(|| "sub".to_owned());
     let user_prefix = reader.string("user_prefix").unwrap_or_default();
     let roles_claim = reader.string("roles_claim");
-    let roles_claim = roles_claim.map(|path| path.split('.').map(str::to_owned).collect());
+    let roles_claim = roles_claim.map(|path| claim_path(&path));
     let types = reader.strings("types", "[\"at+jwt\"]");
     let types = types.unwrap_or_else(|| vec!["jwt".to_owned(), "at+jwt".to_owned()]);
     let types = types.iter().map(|name| name.to_ascii_lowercase()).collect();
     let name = name.filter(|_| !audiences.is_empty())?;
-    Some(Issuer { name, audiences, keys, user_claim, user_prefix, roles_claim, types })
+    Some(Issuer { name, audiences, keys, key_source, user_claim, user_prefix, roles_claim, types })
 }
 
-fn name_of(value: &Value<'_>) -> Option<String> {
+/// Where the issuer publishes its keys. A shared secret is never published.
+fn key_source(reader: &mut Reader<'_>, allowed: &[Algorithm]) -> Option<KeySource> {
+    let timeout = reader.milliseconds("jwks_timeout_ms", 100..=10_000, 5_000);
+    let value = reader.value("jwks_url")?;
+    let url = outbound::url(&value, &format!("jwks_url = {JWKS}"))?;
+    let algorithms = allowed.iter().copied().filter(|one| !SHARED.contains(one)).collect();
+    Some(KeySource { url, algorithms, timeout })
+}
+
+/// The names of a path with dots between them.
+pub(super) fn claim_path(path: &str) -> Vec<String> {
+    path.split('.').map(str::to_owned).collect()
+}
+
+pub(super) fn name_of(value: &Value<'_>) -> Option<String> {
     let name = value.string("a string")?;
     let is_good = !name.is_empty() && !name.chars().any(|c| c.is_whitespace() || c.is_control());
     if !is_good {
@@ -79,7 +100,7 @@ fn name_of(value: &Value<'_>) -> Option<String> {
     is_good.then_some(name)
 }
 
-fn audiences(value: &Value<'_>) -> Vec<String> {
+pub(super) fn audiences(value: &Value<'_>) -> Vec<String> {
     let texts: Vec<String> = if value.value.is_array() {
         let items = value.items(&format!("[{AUDIENCE}]"));
         items.iter().filter_map(|item| item.string("a string")).collect()
@@ -144,8 +165,7 @@ fn remedy(error: KeyError) -> &'static str {
 }
 
 /// What is told of a table that nothing uses.
-pub(super) fn unused(reader: &Reader<'_>) {
-    let context = reader.context();
-    let path = reader.path_of("jwt");
-    context.warning_at(&path, "is not used, for `methods` does not name it", "add \"jwt\" to it");
+pub(super) fn unused(reader: &Reader<'_>, name: &str) {
+    let what = "is not used, for `methods` does not name it";
+    reader.context().warning_at(&reader.path_of(name), what, &format!("add {name:?} to it"));
 }

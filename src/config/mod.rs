@@ -7,7 +7,9 @@ mod diagnostics;
 mod identity;
 mod jwt;
 mod limits;
+mod oauth2;
 mod offers;
+mod outbound;
 mod reader;
 mod references;
 mod schema;
@@ -32,7 +34,7 @@ use self::diagnostics::Lines;
 use self::reader::Reader;
 use self::sources::directory_of;
 use self::tls::TlsTable;
-use crate::actors::settings::{AuditSettings, LogSettings, RuntimeSettings};
+use crate::actors::settings::{AuditSettings, LogSettings, OutboundSettings, RuntimeSettings};
 use crate::backend::settings::{HostSettings, PromptSettings, ResourceSettings, ToolSettings};
 use crate::connection::settings::{HttpListener, Limits};
 use crate::guard::settings::{
@@ -56,6 +58,8 @@ pub struct Configuration {
     pub stdio: bool,
     /// The listener for Streamable HTTP; `None` if it is off.
     pub http: Option<HttpListener>,
+    /// `[outbound]`.
+    pub outbound: OutboundSettings,
     /// `[authentication]`.
     pub authentication: Authentication,
     /// `[authorization]`.
@@ -240,6 +244,7 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
         server,
         stdio: transports.stdio,
         http: transports.http,
+        outbound: root.table("outbound", outbound::read),
         authentication,
         authorization,
         rate_limiting: root.table("rate_limiting", limits::rate_limiting),

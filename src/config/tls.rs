@@ -118,7 +118,7 @@ fn versions(reader: &mut Reader<'_>) -> Vec<TlsVersion> {
     chosen
 }
 
-fn is_file(value: &Value<'_>, path: &Path) -> bool {
+pub(super) fn is_file(value: &Value<'_>, path: &Path) -> bool {
     let sources = value.context.sources;
     if !sources.inspects_named_files() {
         return true;

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use super::outbound::is_this_host;
 use super::reader::Reader;
 use super::tls::TlsTable;
 use super::value::Value;
@@ -162,20 +163,21 @@ fn listener_tls(reader: &mut Reader<'_>, tls: &TlsTable) -> Option<TlsSettings> 
     wanted.then(|| tls.settings.clone())
 }
 
-/// Reads an https URL without user, query and fragment, and its host.
+/// Reads an https URL, or one of this host itself, without user, query and fragment, and its host.
 fn public_url(value: &Value<'_>) -> Option<(String, HostPattern)> {
     let text = value.string("a string")?;
     let example = "write for example public_url = \"https://mcp.example.com/mcp\"";
-    let https =
-        text.split_at_checked(8).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("https://"));
-    let Some((_, rest)) = https else {
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = HostPattern::parse(authority);
+    let is_local = scheme == "http" && host.as_ref().is_ok_and(is_this_host);
+    if !scheme.eq_ignore_ascii_case("https") && !is_local {
         value.error(&format!("{} is not an https URL", value.shown(&text)), example);
         return None;
-    };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    }
     let clean =
-        path.bytes().all(|byte| byte.is_ascii_graphic()) && !path.contains(['?', '#', '\\']);
-    match HostPattern::parse(authority) {
+        path.bytes().all(|byte| byte.is_ascii_graphic()) && !path.contains(['?', '#', '\\', '"']);
+    match host {
         Ok(host) if clean => Some((text, host)),
         _ => {
             let what = format!("{} is more than a host, a port and a path", value.shown(&text));

@@ -22,6 +22,8 @@ use crate::proto::http1::RequestDecoder;
 const STEP_BYTES: usize = 256 * 1024;
 /// Requests that one step answers at most.
 const STEP_REQUESTS: u32 = 32;
+/// How long a request waits for another server to tell who it is from.
+const PROVING: Duration = Duration::from_secs(20);
 /// How long a peer may go on sending after our last word.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -133,10 +135,11 @@ impl Conn {
         while !matches!(self.phase, Phase::Closed) && !self.is_blocked() {
             let turn = match &self.phase {
                 Phase::Handshake | Phase::Linger => Turn::Read,
-                Phase::Answering(_) if step.hung_up => {
+                Phase::Answering(_) | Phase::Proving(_) if step.hung_up => {
                     return Err(io::ErrorKind::BrokenPipe.into());
                 }
                 Phase::Answering(_) => self.go_on_answering(step)?,
+                Phase::Proving(_) => self.go_on_proving(step)?,
                 _ => self.decode(step)?,
             };
             match turn {
@@ -194,7 +197,8 @@ impl Conn {
 
     /// A deadline has passed.
     fn time_out(&mut self, step: &mut Step<'_>) -> io::Result<()> {
-        if matches!(self.phase, Phase::Answering(_)) && !self.is_blocked() {
+        // These two go on by themselves.
+        if matches!(self.phase, Phase::Answering(_) | Phase::Proving(_)) && !self.is_blocked() {
             return Ok(());
         }
         let counters = &step.around.services.counters;
@@ -222,7 +226,7 @@ impl Conn {
     }
 
     /// When it must be run even if nothing happens.
-    fn deadline(&self, around: &Surroundings) -> Option<Now> {
+    pub(super) fn deadline(&self, around: &Surroundings) -> Option<Now> {
         let limits = &around.limits;
         if let Some(stalled) = self.link.stalled_since() {
             return Some(stalled.plus(limits.write_stall));
@@ -233,6 +237,7 @@ impl Conn {
             Phase::Head => self.since.plus(limits.head_timeout),
             Phase::Body(_) | Phase::Discard(_) => self.since.plus(limits.body_timeout),
             Phase::Answering(answering) => answering.keepalive_at,
+            Phase::Proving(_) => self.since.plus(PROVING),
             Phase::Linger => self.since.plus(LINGER),
             Phase::Closed => return None,
         })

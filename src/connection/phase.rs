@@ -2,7 +2,7 @@
 
 use crate::base::clock::Now;
 use crate::pipeline::answer::{Reply, Streamed};
-use crate::pipeline::road::Entered;
+use crate::pipeline::road::{Entered, Waiting};
 use crate::proto::http1::Head;
 
 /// What a connection is doing.
@@ -14,6 +14,8 @@ pub enum Phase {
     Idle,
     /// A head is coming.
     Head,
+    /// Another server is asked who the request is from; its body waits in the socket.
+    Proving(Box<Proving>),
     /// A body is coming, for a request that was let through.
     Body(Box<InBody>),
     /// A body is coming that nobody wants; then this is sent.
@@ -24,6 +26,15 @@ pub enum Phase {
     Linger,
     /// Nothing more happens.
     Closed,
+}
+
+/// A request of which it is not known yet who it is from.
+#[derive(Debug)]
+pub struct Proving {
+    /// Its head.
+    pub head: Head,
+    /// What the road made of it.
+    pub waiting: Waiting,
 }
 
 /// A request whose body is coming.

@@ -4,10 +4,10 @@
 use std::io;
 
 use super::conn::{Conn, Step, Turn};
-use super::phase::{Answering, InBody, Phase, Refused};
+use super::phase::{Answering, InBody, Phase, Proving, Refused};
 use crate::guard::refusal::Refusal;
 use crate::pipeline::answer::{Answer, Body, Reply};
-use crate::pipeline::road;
+use crate::pipeline::road::{self, Entered, Stop};
 use crate::pipeline::snapshot::HttpFace;
 use crate::proto::http1::{Decoded, Head, HttpError, response};
 
@@ -35,7 +35,38 @@ impl Conn {
 
     fn take_head(&mut self, step: &mut Step<'_>, face: &HttpFace, head: Head) -> io::Result<()> {
         self.requests = self.requests.saturating_add(1);
-        match road::enter(&step.around.services, &head, self.address, step.now) {
+        let services = &step.around.services;
+        let entered = road::enter(services, &head, self.address, step.reader, step.now);
+        self.take_entered(step, face, head, entered)
+    }
+
+    /// Goes on with a request if it is known now who it is from, or if it has waited long enough.
+    pub(super) fn go_on_proving(&mut self, step: &mut Step<'_>) -> io::Result<Turn> {
+        let is_late = self.deadline(step.around).is_some_and(|at| at <= step.now);
+        let snapshot = step.around.services.snapshot.load();
+        let Some(face) = &snapshot.http else { return Err(io::ErrorKind::NotConnected.into()) };
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Proving(proving) if is_late || proving.waiting.is_over() => {
+                let Proving { head, waiting } = *proving;
+                let entered = road::enter_again(waiting, &head, step.reader, is_late, step.now);
+                self.take_entered(step, face, head, entered)?;
+                Ok(Turn::Again)
+            }
+            phase => {
+                self.phase = phase;
+                Ok(Turn::Rest)
+            }
+        }
+    }
+
+    fn take_entered(
+        &mut self,
+        step: &mut Step<'_>,
+        face: &HttpFace,
+        head: Head,
+        entered: Result<Entered, Stop>,
+    ) -> io::Result<()> {
+        match entered {
             Ok(entered) => {
                 if head.expects_continue() && self.input.is_empty() {
                     response::push_continue(&mut step.scratch.response);
@@ -44,7 +75,12 @@ impl Conn {
                 self.enter(Phase::Body(Box::new(InBody { head, entered })), step.now);
                 Ok(())
             }
-            Err(reply) => self.refuse_head(step, face, &head, reply),
+            Err(Stop::Reply(reply)) => self.refuse_head(step, face, &head, reply),
+            Err(Stop::Wait(waiting)) => {
+                let proving = Proving { head, waiting: *waiting };
+                self.enter(Phase::Proving(Box::new(proving)), step.now);
+                Ok(())
+            }
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::challenge::WELL_KNOWN;
 use super::origin::{Origin, is_served};
 use super::refusal::Refusal;
 use super::settings::{HttpSurface, Scheme};
@@ -56,6 +57,8 @@ impl Admitted {
 pub enum Passage {
     /// A CORS preflight from this origin: answer it and do no more.
     Preflight(String),
+    /// Whoever asks is told where to get a token.
+    Metadata,
     /// Go on.
     Enter(Admitted, Purpose, Accepts),
 }
@@ -67,6 +70,8 @@ pub struct Endpoint {
     pub path: String,
     /// The path of the transport of 2024-11-05, if it is on.
     pub sse_path: Option<String>,
+    /// The path of its public URL, without a slash at the end, if its metadata is published.
+    pub metadata_path: Option<String>,
     /// Whether it is reached over TLS.
     pub scheme: Scheme,
     /// Hosts and origins.
@@ -104,6 +109,7 @@ impl Endpoint {
             (Place::Endpoint, "DELETE") => Purpose::EndSession,
             (Place::Events, "GET") => Purpose::EventSession,
             (Place::Messages, "POST") => Purpose::EventMessage,
+            (Place::Metadata, "GET") => return Ok(Passage::Metadata),
             (place, "OPTIONS") => {
                 return match origin {
                     Some(origin) if head.header("access-control-request-method").is_some() => {
@@ -136,6 +142,10 @@ impl Endpoint {
         if path == self.path {
             return Some(Place::Endpoint);
         }
+        if let (Some(public), Some(below)) = (&self.metadata_path, path.strip_prefix(WELL_KNOWN)) {
+            let is_known = below.is_empty() || below == self.path || below == public;
+            return is_known.then_some(Place::Metadata);
+        }
         let below = path.strip_prefix(self.sse_path.as_deref()?)?;
         match below.strip_prefix('/') {
             None if below.is_empty() => Some(Place::Events),
@@ -154,6 +164,8 @@ enum Place {
     Events,
     /// Where their messages go.
     Messages,
+    /// What is told of the endpoint (RFC 9728).
+    Metadata,
 }
 
 impl Place {
@@ -161,7 +173,7 @@ impl Place {
     fn methods(self) -> &'static str {
         match self {
             Self::Endpoint => "POST, GET, DELETE, OPTIONS",
-            Self::Events => "GET, OPTIONS",
+            Self::Events | Self::Metadata => "GET, OPTIONS",
             Self::Messages => "POST, OPTIONS",
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod authn;
 pub mod authz;
+pub mod challenge;
 pub mod cors;
 pub mod gate;
 pub mod headers;

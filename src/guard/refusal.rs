@@ -31,8 +31,10 @@ pub enum Refusal {
     NotAcceptable,
     /// No credentials were presented.
     NoCredentials,
-    /// The presented credentials are not good.
-    BadCredentials,
+    /// The presented credentials are not good; why, for the record.
+    BadCredentials(&'static str),
+    /// Whether the credentials are good cannot be found out at present.
+    Undecided,
     /// A token bucket is empty; when to come again.
     TooMany(Duration),
     /// Too many failures from this source; when to come again.
@@ -70,9 +72,9 @@ impl Refusal {
             Self::TooLarge => 413,
             Self::NotJson => 415,
             Self::NotAcceptable => 406,
-            Self::NoCredentials | Self::BadCredentials => 401,
+            Self::NoCredentials | Self::BadCredentials(_) => 401,
             Self::TooMany(_) | Self::LockedOut(_) => 429,
-            Self::Overloaded(_) | Self::Unrecorded => 503,
+            Self::Overloaded(_) | Self::Unrecorded | Self::Undecided => 503,
             Self::Conflict(_) => 409,
             Self::Denied(error) | Self::NotFound(error) => error.status(era),
         }
@@ -99,7 +101,17 @@ impl Refusal {
                 "The client must accept application/json or text/event-stream",
             ),
             Self::NoCredentials => RpcError::new(INVALID_REQUEST, "Authentication is required"),
-            Self::BadCredentials => RpcError::new(INVALID_REQUEST, "The credentials are not valid"),
+            Self::BadCredentials("token_expired") => {
+                RpcError::new(INVALID_REQUEST, "The token has expired")
+            }
+            Self::BadCredentials(_) => {
+                RpcError::new(INVALID_REQUEST, "The credentials are not valid")
+            }
+            Self::Undecided => later(
+                OVERLOADED,
+                "The credentials cannot be verified at this moment",
+                UNDECIDED_WAIT,
+            ),
             Self::TooMany(wait) => later(TOO_MANY_REQUESTS, "Too many requests", *wait),
             Self::LockedOut(wait) => {
                 later(TOO_MANY_REQUESTS, "Too many failed attempts; try again later", *wait)
@@ -118,6 +130,7 @@ impl Refusal {
         match self {
             Self::TooMany(wait) | Self::LockedOut(wait) => Some(*wait),
             Self::Overloaded(_) | Self::Unrecorded => Some(OVERLOAD_WAIT),
+            Self::Undecided => Some(UNDECIDED_WAIT),
             _ => None,
         }
     }
@@ -125,7 +138,9 @@ impl Refusal {
     /// The word of the audit record: the guide's event names where it has one.
     pub fn event(&self) -> &'static str {
         match self {
-            Self::NoCredentials | Self::BadCredentials => "authentication_failure",
+            Self::NoCredentials | Self::BadCredentials(_) | Self::Undecided => {
+                "authentication_failure"
+            }
             Self::TooMany(_) | Self::LockedOut(_) => "rate_limit_exceeded",
             Self::Denied(_) | Self::ForeignOrigin | Self::ForeignHost => "authorization_denied",
             Self::Overloaded(_) | Self::Unrecorded | Self::NoSession | Self::NotFound(_) => {
@@ -147,7 +162,8 @@ impl Refusal {
             Self::NotJson => "not_json",
             Self::NotAcceptable => "not_acceptable",
             Self::NoCredentials => "no_credentials",
-            Self::BadCredentials => "bad_credentials",
+            Self::BadCredentials(why) => why,
+            Self::Undecided => "identity_provider_unavailable",
             Self::TooMany(_) => "too_many",
             Self::LockedOut(_) => "locked_out",
             Self::Overloaded(_) => "overloaded",
@@ -163,7 +179,8 @@ impl Refusal {
     pub fn counter<'c>(&self, counters: &'c Counters) -> Option<&'c Counter> {
         match self {
             // A client that has not been told yet that it must authenticate has not failed.
-            Self::BadCredentials => Some(&counters.authentication_failures),
+            Self::BadCredentials(_) => Some(&counters.authentication_failures),
+            Self::Undecided => Some(&counters.identity_provider_failures),
             _ => match self.event() {
                 "authorization_denied" => Some(&counters.authorization_denials),
                 "rate_limit_exceeded" => Some(&counters.rate_limit_breaches),
@@ -176,6 +193,8 @@ impl Refusal {
 
 /// What a client is told to wait when a bound of the whole server is reached.
 const OVERLOAD_WAIT: Duration = Duration::from_secs(1);
+/// The same when an issuer cannot be asked.
+const UNDECIDED_WAIT: Duration = Duration::from_secs(5);
 
 fn later(code: i64, message: &str, wait: Duration) -> RpcError {
     RpcError::new(code, message).with(json!({ "retryAfterSeconds": whole_seconds(wait) }))

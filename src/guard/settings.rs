@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use ipnet::IpNet;
 
 use crate::base::secret::Secret;
+use crate::guard::authn::introspection::IntrospectionSettings;
 use crate::guard::authn::jwt::Issuer;
 use crate::mcp::methods::Permission;
 
@@ -207,6 +208,10 @@ pub struct Authentication {
     pub api_keys: Vec<ApiKey>,
     /// Whose tokens are taken; default nobody's.
     pub jwt: Option<Jwt>,
+    /// Who is asked about tokens; default nobody.
+    pub oauth2: Option<IntrospectionSettings>,
+    /// The issuers that clients are sent to.
+    pub authorization_servers: Vec<String>,
 }
 
 /// Whose JSON Web Tokens are taken.
@@ -225,6 +230,8 @@ pub enum AuthenticationMethod {
     ApiKey,
     /// A token that an issuer has signed.
     Jwt,
+    /// A token that its issuer is asked about.
+    OAuth2,
 }
 
 /// One API key and whom it stands for.

@@ -254,6 +254,11 @@ impl Subscriptions {
         }
     }
 
+    /// True if nobody listens.
+    pub fn is_empty(&self) -> bool {
+        self.listeners.lock().iter().all(|listener| listener.strong_count() == 0)
+    }
+
     fn live(&self) -> Vec<Arc<Listener>> {
         self.listeners.lock().iter().filter_map(Weak::upgrade).collect()
     }

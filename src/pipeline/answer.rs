@@ -55,18 +55,8 @@ impl Reply {
     pub fn refusal(refusal: &Refusal, id: Option<&Id>, version: Version) -> Self {
         let mut reply =
             Self::json(refusal.status(version.era()), refusal_line(refusal, id, version));
-        match refusal {
-            Refusal::NoCredentials => {
-                reply.headers.push(("WWW-Authenticate", "Bearer realm=\"erlmcp\"".into()));
-            }
-            Refusal::BadCredentials => {
-                let challenge = "Bearer realm=\"erlmcp\", error=\"invalid_token\"";
-                reply.headers.push(("WWW-Authenticate", challenge.into()));
-            }
-            Refusal::MethodNotAllowed(methods) => {
-                reply.headers.push(("Allow", (*methods).into()));
-            }
-            _ => {}
+        if let Refusal::MethodNotAllowed(methods) = refusal {
+            reply.headers.push(("Allow", (*methods).into()));
         }
         if let Some(wait) = refusal.retry_after() {
             reply.headers.push(("Retry-After", whole_seconds(wait).to_string()));

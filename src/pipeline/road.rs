@@ -15,7 +15,8 @@ use super::work::dispatch::{dispatch, target_of};
 use crate::backend::context::Wishes;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
-use crate::guard::authn::presented;
+use crate::guard::authn::inquiry::Waiter;
+use crate::guard::authn::{Credentials, Occasion, Verdict, presented};
 use crate::guard::gate::{Accepts, Admitted, Passage, Purpose};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
@@ -39,6 +40,45 @@ pub struct Entered {
     pub(super) accepts: Accepts,
     pub(super) cors: Option<HeaderBlock>,
 }
+
+/// Why a request goes no further, or not yet.
+#[derive(Debug)]
+pub enum Stop {
+    /// It is answered.
+    Reply(Reply),
+    /// Another server is asked who it is from; then [`enter_again`].
+    Wait(Box<Waiting>),
+}
+
+/// A request that rests until another server has told who it is from.
+#[derive(Debug)]
+pub struct Waiting {
+    known: Known,
+    admitted: Admitted,
+    waiter: Arc<Waiter>,
+    /// How often it has waited.
+    rounds: u32,
+}
+
+impl Waiting {
+    /// True if it can go on.
+    pub fn is_over(&self) -> bool {
+        self.waiter.has_answer()
+    }
+}
+
+/// What is known of a request before it is known who it is from.
+#[derive(Debug)]
+struct Known {
+    exchange: Exchange,
+    snapshot: Arc<Snapshot>,
+    purpose: Purpose,
+    accepts: Accepts,
+    cors: Option<HeaderBlock>,
+}
+
+/// How often a request may wait for another server: keys may change while they are fetched.
+const MOST_ROUNDS: u32 = 2;
 
 /// What a request is made of once its head was let through.
 pub(super) struct Parts {
@@ -65,57 +105,110 @@ pub fn enter(
     services: &Arc<Services>,
     head: &Head,
     address: IpAddr,
+    reader: &Arc<dyn Wake>,
     now: Now,
-) -> Result<Entered, Reply> {
+) -> Result<Entered, Stop> {
     let snapshot = services.snapshot.load_full();
-    let Some(face) = &snapshot.http else { return Err(Reply::empty(503)) };
-    let mut exchange = Exchange::begin(services, Transport::Http, Some(address), now);
+    let Some(face) = &snapshot.http else { return Err(Stop::Reply(Reply::empty(503))) };
+    let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let cors = cors_of(face, head);
     let (admitted, purpose, accepts) = match face.endpoint.admit(head, address) {
         Ok(Passage::Enter(admitted, purpose, accepts)) => (admitted, purpose, accepts),
-        Ok(Passage::Preflight(origin)) => return Err(preflight(exchange, face, head, &origin)),
-        Err(refusal) => return Err(refuse(exchange, &refusal, None, version_of(head), cors)),
+        Ok(Passage::Preflight(origin)) => {
+            return Err(Stop::Reply(preflight(exchange, face, head, &origin)));
+        }
+        Ok(Passage::Metadata) => return Err(Stop::Reply(metadata(exchange, face, cors))),
+        Err(refusal) => {
+            return Err(Stop::Reply(refuse(exchange, &refusal, None, version_of(head), cors)));
+        }
     };
-    match identify(services, &snapshot, &mut exchange, head, admitted, now) {
-        Ok(metered) => Ok(Entered { exchange, metered, purpose, accepts, cors, snapshot }),
-        Err(refusal) => Err(refuse(exchange, &refusal, None, version_of(head), cors)),
+    let known = Known { exchange, snapshot, purpose, accepts, cors };
+    let credentials = known.snapshot.authentication.tagged(presented(head));
+    if let Some(refusal) = known.comes_too_often(&credentials, &admitted, now) {
+        return Err(known.refuse(head, &refusal));
     }
+    known.identify(head, admitted, &credentials, reader, 0, now)
 }
 
-/// Who is it, and is it too much? Also: can it be recorded?
-fn identify(
-    services: &Services,
-    snapshot: &Snapshot,
-    exchange: &mut Exchange,
+/// The same once more, for a request that has waited: long enough if `is_late`.
+pub fn enter_again(
+    waiting: Waiting,
     head: &Head,
-    admitted: Admitted,
+    reader: &Arc<dyn Wake>,
+    is_late: bool,
     now: Now,
-) -> Result<Metered, Refusal> {
-    let credentials = snapshot.authentication.tagged(presented(head));
-    let tag = credentials.tag();
-    if let Some(address) = admitted.address() {
-        let early = snapshot.rate.before_authentication(address, tag, now);
-        // Who presents nothing is told to authenticate, however often it asks.
-        let asks_in_vain = snapshot.authentication.is_on() && credentials.are_absent();
-        if !asks_in_vain {
-            early?;
-        }
+) -> Result<Entered, Stop> {
+    let Waiting { known, admitted, rounds, .. } = waiting;
+    if is_late {
+        return Err(known.refuse(head, &Refusal::Undecided));
     }
-    let authenticated =
-        match snapshot.authentication.authenticate(admitted, &credentials, unix_seconds()) {
-            Ok(authenticated) => authenticated,
-            Err((admitted, refusal)) => {
-                if let (Refusal::BadCredentials, Some(address)) = (&refusal, admitted.address()) {
-                    snapshot.rate.failed(address, now);
+    let credentials = known.snapshot.authentication.tagged(presented(head));
+    known.identify(head, admitted, &credentials, reader, rounds, now)
+}
+
+impl Known {
+    /// Is it too much already, whoever it is?
+    fn comes_too_often(
+        &self,
+        credentials: &Credentials<'_>,
+        admitted: &Admitted,
+        now: Now,
+    ) -> Option<Refusal> {
+        let address = admitted.address()?;
+        let early = self.snapshot.rate.before_authentication(address, credentials.tag(), now);
+        // Who presents nothing is told to authenticate, however often it asks.
+        let asks_in_vain = self.snapshot.authentication.is_on() && credentials.are_absent();
+        early.err().filter(|_| !asks_in_vain)
+    }
+
+    /// Who is it, and is it too much? Also: can it be recorded?
+    fn identify(
+        mut self,
+        head: &Head,
+        admitted: Admitted,
+        credentials: &Credentials<'_>,
+        reader: &Arc<dyn Wake>,
+        rounds: u32,
+        now: Now,
+    ) -> Result<Entered, Stop> {
+        let may_wait = rounds < MOST_ROUNDS;
+        let occasion = Occasion { now, unix_seconds: unix_seconds(), wake: reader, may_wait };
+        let (verdict, errand) =
+            self.snapshot.authentication.authenticate(admitted, credentials, &occasion);
+        if let Some(errand) = errand {
+            self.exchange.services().outbound.send(errand);
+        }
+        let authenticated = match verdict {
+            Verdict::Known(authenticated) => authenticated,
+            Verdict::Later(admitted, waiter) => {
+                let rounds = rounds + 1;
+                let waiting = Waiting { known: self, admitted, waiter, rounds };
+                return Err(Stop::Wait(Box::new(waiting)));
+            }
+            Verdict::Refused(admitted, refusal) => {
+                if let (Refusal::BadCredentials(_), Some(address)) = (&refusal, admitted.address())
+                {
+                    self.snapshot.rate.failed(address, now);
                 }
-                return Err(refusal);
+                return Err(self.refuse(head, &refusal));
             }
         };
-    exchange.set_principal(authenticated.principal());
-    if !services.audit.is_able() {
-        return Err(Refusal::Unrecorded);
+        self.exchange.set_principal(authenticated.principal());
+        if !self.exchange.services().audit.is_able() {
+            return Err(self.refuse(head, &Refusal::Unrecorded));
+        }
+        match self.snapshot.rate.meter(authenticated, credentials.tag(), now) {
+            Ok(metered) => {
+                let Self { exchange, snapshot, purpose, accepts, cors } = self;
+                Ok(Entered { exchange, snapshot, metered, purpose, accepts, cors })
+            }
+            Err((_, refusal)) => Err(self.refuse(head, &refusal)),
+        }
     }
-    snapshot.rate.meter(authenticated, tag, now).map_err(|(_, refusal)| refusal)
+
+    fn refuse(self, head: &Head, refusal: &Refusal) -> Stop {
+        Stop::Reply(refuse(self.exchange, refusal, None, version_of(head), self.cors))
+    }
 }
 
 /// The second half: a complete request goes to whoever answers it.
@@ -290,6 +383,10 @@ pub(super) fn refuse(
     cors: Option<HeaderBlock>,
 ) -> Reply {
     let mut reply = Reply::refusal(refusal, id, version);
+    let snapshot = exchange.services().snapshot.load();
+    if let Some(challenge) = snapshot.http.as_ref().and_then(|it| it.challenge.value(refusal)) {
+        reply.headers.push(("WWW-Authenticate", challenge));
+    }
     reply.headers.push(("X-Request-Id", exchange.id().to_string()));
     exchange.finish(&Ending::Refused(refusal, version.era()));
     Reply { cors, ..reply }
@@ -299,6 +396,13 @@ fn preflight(exchange: Exchange, face: &HttpFace, head: &Head, origin: &str) -> 
     exchange.finish(&Ending::Done);
     let requested = head.header_str("access-control-request-headers");
     Reply { cors: Some(face.cors.preflight(origin, requested)), ..Reply::empty(204) }
+}
+
+/// Where to get a token: told to anybody, for nobody can know it before.
+fn metadata(exchange: Exchange, face: &HttpFace, cors: Option<HeaderBlock>) -> Reply {
+    exchange.finish(&Ending::Done);
+    let document = face.metadata.clone().unwrap_or_default();
+    Reply { cors, ..Reply::json(200, document) }
 }
 
 /// What a page is told on every response, if it is one that may call.

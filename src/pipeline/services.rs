@@ -25,6 +25,8 @@ use crate::mcp::request_state::RequestStates;
 use crate::mcp::subscriptions::{Change, Subscriptions, TaskNotice};
 use crate::proto::object::Object;
 
+pub use crate::guard::authn::inquiry::Errand;
+
 /// Where audit records go.
 pub trait Audit: Send + Sync {
     /// Takes a record, or says that it cannot. Never waits.
@@ -44,6 +46,13 @@ pub type Job = Box<dyn FnOnce() + Send>;
 pub trait Jobs: Send + Sync {
     /// Takes a job, or gives it back if too many wait. Never waits.
     fn submit(&self, job: Job) -> Result<(), Job>;
+}
+
+/// Where requests to other servers go.
+pub trait Outbound: Send + Sync {
+    /// Takes an errand that must be run by whoever may block. Never waits; an errand that cannot
+    /// be taken has failed, which is told to who has asked.
+    fn send(&self, errand: Errand);
 }
 
 /// Something that has a deadline.
@@ -84,6 +93,8 @@ pub struct Services {
     pub audit: Box<dyn Audit>,
     /// The handler threads.
     pub jobs: Box<dyn Jobs>,
+    /// The threads that ask other servers.
+    pub outbound: Arc<dyn Outbound>,
     /// The reactor, as keeper of time.
     pub timer: Arc<dyn Timer>,
 }
@@ -94,6 +105,7 @@ impl Services {
         snapshot: Snapshot,
         audit: Box<dyn Audit>,
         jobs: Box<dyn Jobs>,
+        outbound: Arc<dyn Outbound>,
         timer: Arc<dyn Timer>,
     ) -> Result<Self, NoRandomness> {
         Ok(Self {
@@ -109,6 +121,7 @@ impl Services {
             snapshot: ArcSwap::from_pointee(snapshot),
             audit,
             jobs,
+            outbound,
             timer,
         })
     }
@@ -117,21 +130,18 @@ impl Services {
     pub fn publish(&self, change: &Change) {
         use crate::mcp::methods::Permission;
         let snapshot = self.snapshot.load();
-        let now = unix_seconds();
+        let vouches = vouching(&snapshot);
         self.subscriptions.publish(change, |principal, _| {
-            snapshot.authentication.vouches_for(principal, now)
-                && snapshot.policy.allows(principal, Permission::Read)
+            vouches(principal) && snapshot.policy.allows(principal, Permission::Read)
         });
     }
 
     /// Tells those who listen to a task, and whom the present policy lets see it, how it stands.
     pub fn publish_task(&self, task: &Task) {
         let snapshot = self.snapshot.load();
-        let now = unix_seconds();
-        let may_see = |principal: &Principal| {
-            snapshot.authentication.vouches_for(principal, now)
-                && snapshot.may_call(principal, task.tool())
-        };
+        let vouches = vouching(&snapshot);
+        let may_see =
+            |principal: &Principal| vouches(principal) && snapshot.may_call(principal, task.tool());
         let subject = task.subject();
         let status = task.status();
         let writer = writer(&snapshot, subject.version);
@@ -158,11 +168,7 @@ impl Services {
     pub fn replace(&self, next: Snapshot) {
         let former = self.snapshot.swap(Arc::new(next));
         let present = self.snapshot.load();
-        let now = unix_seconds();
-        self.subscriptions
-            .end_unknown(|principal| present.authentication.vouches_for(principal, now));
-        self.event_sessions
-            .end_unknown(|principal| present.authentication.vouches_for(principal, now));
+        self.let_go();
         if !former.catalog.has_same_tools(&present.catalog) {
             self.publish(&Change::Tools);
         }
@@ -171,6 +177,22 @@ impl Services {
         }
         self.publish(&Change::Resources);
     }
+}
+
+impl Services {
+    /// Ends the streams of those whom nobody vouches for any more.
+    pub fn let_go(&self) {
+        let snapshot = self.snapshot.load();
+        let vouches = vouching(&snapshot);
+        self.subscriptions.end_unknown(&vouches);
+        self.event_sessions.end_unknown(&vouches);
+    }
+}
+
+/// Asks whether a principal could still prove itself, at this moment.
+fn vouching(snapshot: &Snapshot) -> impl Fn(&Principal) -> bool {
+    let (unix_seconds, now) = (unix_seconds(), Now::read());
+    move |principal| snapshot.authentication.vouches_for(principal, unix_seconds, now)
 }
 
 impl Announce for Services {

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::calls::tasks::TaskLimits;
 use crate::backend::catalog::Catalog;
+use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
 use crate::guard::authn::Authentication;
 use crate::guard::authz::Policy;
+use crate::guard::challenge::Challenge;
 use crate::guard::cors::Cors;
 use crate::guard::gate::Endpoint;
 use crate::guard::rate::RateLimiter;
@@ -50,6 +52,11 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// True if a principal could still prove itself, at this moment.
+    pub fn vouches_for(&self, principal: &Principal) -> bool {
+        self.authentication.vouches_for(principal, unix_seconds(), Now::read())
+    }
+
     /// True if a principal may call this tool, and so may see what came of its calls.
     pub fn may_call(&self, principal: &Principal, tool: &str) -> bool {
         let tool = self.catalog.tool(tool);
@@ -90,6 +97,10 @@ pub struct HttpFace {
     pub endpoint: Endpoint,
     /// What browsers are told.
     pub cors: Cors,
+    /// How callers without a good token are challenged.
+    pub challenge: Challenge,
+    /// What is told of the endpoint as a protected resource.
+    pub metadata: Option<Vec<u8>>,
     /// On every response.
     pub headers: HeaderBlock,
     /// Bounds of one request.

@@ -4,6 +4,7 @@
 mod builder;
 mod first_start;
 mod material;
+mod outbound;
 mod running;
 mod snapshot;
 mod tls;

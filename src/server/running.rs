@@ -13,11 +13,13 @@ use rustls::ServerConfig;
 use super::builder::{Builder, Extras, Origin, StartError, bind};
 use super::first_start::FirstKey;
 use super::material::StateDirectory;
+use super::outbound::{authorities, outbound};
 use super::watch::Watch;
 use super::{snapshot, tls};
 use crate::actors::audit::AuditLog;
 use crate::actors::handlers::Handlers;
 use crate::actors::mailbox::Mailbox;
+use crate::actors::outbound::OutboundHttp;
 use crate::actors::reactor::{Hooks, Parts, Reactor};
 use crate::actors::stdio::Stdio;
 use crate::actors::worker::{self, ReadyQueue};
@@ -26,7 +28,7 @@ use crate::connection::caps::Caps;
 use crate::connection::conn::Surroundings;
 use crate::mcp::era::Version;
 use crate::mcp::meta::SUBSCRIPTION_ID;
-use crate::pipeline::services::{Audit, Services};
+use crate::pipeline::services::{Audit, Outbound, Services};
 use crate::pipeline::work::tools::writer;
 use crate::proto::jsonrpc::write_result;
 
@@ -59,13 +61,16 @@ impl Server {
             snapshot::build(1, &configuration, first_key.as_deref(), &extras, None, None)?;
         drop(state);
         let mailbox = Arc::new(Mailbox::default());
-        let handlers = Handlers::new(configuration.runtime.handlers, WAITING_JOBS);
+        let outbound = Arc::new(outbound(&configuration)?);
+        let handlers = Handlers::new("handler", configuration.runtime.handlers, WAITING_JOBS);
         let timer: Arc<Mailbox> = Arc::clone(&mailbox);
-        let services = Arc::new(Services::new(snapshot, audit, Box::new(handlers), timer)?);
+        let asking: Arc<dyn Outbound> = Arc::clone(&outbound) as Arc<dyn Outbound>;
+        let services = Arc::new(Services::new(snapshot, audit, Box::new(handlers), asking, timer)?);
         let parts = parts(&configuration, &services, &mailbox, sockets, Arc::clone(&tls))?;
         let is_stdio = configuration.stdio;
         let running = Running {
             services: Arc::clone(&services),
+            outbound,
             origin,
             extras,
             stdio_only,
@@ -276,6 +281,7 @@ fn listeners(configuration: &Configuration) -> Option<(&[SocketAddr], bool)> {
 /// What the reactor asks of the server.
 struct Running {
     services: Arc<Services>,
+    outbound: Arc<OutboundHttp>,
     origin: Origin,
     extras: Extras,
     stdio_only: bool,
@@ -294,9 +300,10 @@ impl Running {
         let keeps_counting = next.rate_limiting == self.configuration.rate_limiting;
         let rate = Some(Arc::clone(&former.rate)).filter(|_| keeps_counting);
         let number = former.number + 1;
-        let tag_key = former.authentication.tag_key();
+        let known = Some(&former.authentication);
         let (mut snapshot, watched) =
-            snapshot::build(number, &next, self.first_key.as_deref(), &self.extras, rate, tag_key)?;
+            snapshot::build(number, &next, self.first_key.as_deref(), &self.extras, rate, known)?;
+        let authorities = authorities(&next)?;
         let tls = match next.http.as_ref().and_then(|listener| listener.tls.as_ref()) {
             Some(settings) => Some(Arc::new(tls::server_config(settings, state.as_ref())?)),
             None => None,
@@ -309,6 +316,7 @@ impl Running {
             snapshot.http = snapshot::http_face(&self.configuration);
             next.http.clone_from(&self.configuration.http);
         }
+        self.outbound.trust(&authorities);
         self.watch = Watch::new(watched);
         self.services.replace(snapshot);
         self.configuration = next;

@@ -13,10 +13,12 @@ use crate::backend::local::host_tool;
 use crate::backend::local::prompts::TemplatePrompt;
 use crate::backend::settings::ResourceSettings;
 use crate::config::Configuration;
-use crate::guard::authn::Authentication;
-use crate::guard::authn::api_key::{ApiKeys, TagKey};
+use crate::guard::authn::api_key::ApiKeys;
+use crate::guard::authn::introspection::Introspection;
 use crate::guard::authn::jwt::Tokens;
+use crate::guard::authn::{Authentication, Proofs};
 use crate::guard::authz::Policy;
+use crate::guard::challenge::{Challenge, ProtectedResource};
 use crate::guard::cors::Cors;
 use crate::guard::gate::Endpoint;
 use crate::guard::headers::security_headers;
@@ -36,14 +38,15 @@ const CHUNK_OVERHEAD: usize = 16 * 1024;
 /// Makes the snapshot of a configuration.
 ///
 /// `rate` is the counting of the configuration before, kept where its settings have not changed, so
-/// that a reload frees nobody; with `tag_key` it knows credentials again.
+/// that a reload frees nobody; of the `former` authentication it keeps what tags are made with, and
+/// what issuers have told.
 pub(super) fn build(
     number: u64,
     configuration: &Configuration,
     first_key: Option<&FirstKey>,
     extras: &Extras,
     rate: Option<Arc<RateLimiter>>,
-    tag_key: Option<TagKey>,
+    former: Option<&Authentication>,
 ) -> Result<(Snapshot, Vec<Watched>), StartError> {
     let (catalog, watched) = catalog(configuration, extras)?;
     let limits = &configuration.limits;
@@ -55,7 +58,7 @@ pub(super) fn build(
         identity: identity(configuration),
         catalog,
         policy: Policy::new(&configuration.authorization),
-        authentication: authentication(configuration, first_key, tag_key)?,
+        authentication: authentication(configuration, first_key, former)?,
         rate: rate.unwrap_or_else(|| Arc::new(RateLimiter::new(&configuration.rate_limiting))),
         json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
         message_bytes: validation.max_message_size,
@@ -104,7 +107,7 @@ fn identity(configuration: &Configuration) -> Identity {
 fn authentication(
     configuration: &Configuration,
     first_key: Option<&FirstKey>,
-    tag_key: Option<TagKey>,
+    former: Option<&Authentication>,
 ) -> Result<Authentication, StartError> {
     let settings = &configuration.authentication;
     if !settings.enabled {
@@ -115,14 +118,40 @@ fn authentication(
         keys.clone_from(&settings.api_keys);
         keys.extend(first_key.map(FirstKey::entry));
     }
-    let keys = ApiKeys::new(&keys, tag_key)?;
-    let tokens = settings.jwt.as_ref();
-    let tokens = tokens.filter(|_| settings.methods.contains(&AuthenticationMethod::Jwt));
-    Ok(match tokens {
-        Some(Jwt { issuers, leeway }) => {
-            Authentication::by_keys_or_tokens(keys, Tokens::new(issuers.clone(), *leeway))
-        }
-        None => Authentication::by_keys(keys),
+    let keys = ApiKeys::new(&keys, former.and_then(Authentication::tag_key))?;
+    let former = former.and_then(Authentication::proofs);
+    let has = |method| settings.methods.contains(&method);
+    let jwt = settings.jwt.as_ref().filter(|_| has(AuthenticationMethod::Jwt));
+    let tokens = jwt.map(|Jwt { issuers, leeway }| {
+        let former = former.and_then(|former| former.tokens.as_ref());
+        Tokens::new(issuers.clone(), *leeway, former)
+    });
+    let oauth2 = settings.oauth2.as_ref().filter(|_| has(AuthenticationMethod::OAuth2));
+    let introspection = oauth2.map(|settings| {
+        let former = former.and_then(|former| former.introspection.as_ref());
+        let kept = former.filter(|former| former.is_by(settings)).map(Arc::clone);
+        kept.unwrap_or_else(|| Arc::new(Introspection::new(settings.clone())))
+    });
+    Ok(Authentication::by(Proofs { keys, tokens, introspection }))
+}
+
+/// What is told of the endpoint to those who need a token for it, if there is a place to get one.
+fn protected_resource(configuration: &Configuration) -> Option<ProtectedResource> {
+    let authentication = &configuration.authentication;
+    let takes_tokens = [AuthenticationMethod::Jwt, AuthenticationMethod::OAuth2]
+        .iter()
+        .any(|method| authentication.methods.contains(method));
+    let servers = &authentication.authorization_servers;
+    if !authentication.enabled || !takes_tokens || servers.is_empty() {
+        return None;
+    }
+    let server = &configuration.server;
+    Some(ProtectedResource {
+        url: configuration.http.as_ref()?.public_url.clone()?,
+        name: server.title.clone().unwrap_or_else(|| server.name.clone()),
+        authorization_servers: servers.clone(),
+        scopes: Vec::new(),
+        has_bound_tokens: false,
     })
 }
 
@@ -130,12 +159,16 @@ pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
     let listener = configuration.http.as_ref()?;
     let limits = &configuration.limits;
     let is_tls = listener.tls.is_some();
+    let resource = protected_resource(configuration);
     Some(HttpFace {
+        challenge: Challenge::new(resource.as_ref(), &[]),
+        metadata: resource.as_ref().map(ProtectedResource::metadata),
         cors: Cors::new(&listener.surface),
         headers: security_headers(&configuration.security_headers, is_tls),
         endpoint: Endpoint {
             path: listener.path.clone(),
             sse_path: listener.sse_path.clone(),
+            metadata_path: resource.map(|resource| resource.path().to_owned()),
             scheme: if is_tls { Scheme::Https } else { Scheme::Http },
             surface: listener.surface.clone(),
         },

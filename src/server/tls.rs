@@ -108,7 +108,7 @@ fn read_identity(chain: &Path, key: &Path) -> Result<Identity, StartError> {
     Ok((certificates, key))
 }
 
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let read = || -> Result<Vec<_>, rustls_pki_types::pem::Error> {
         CertificateDer::pem_file_iter(path)?.collect()
     };

@@ -32,6 +32,7 @@ mod legacy_streams;
 mod limits;
 mod modern;
 mod modern_calls;
+mod providers;
 mod reload;
 mod revisions;
 mod shutdown;

@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use crate::source::File;
 
 /// A pattern, the places below `src` where it may stand, and why nowhere else.
-const PLACES: [(&str, &[&str], &str); 20] = [
+const PLACES: [(&str, &[&str], &str); 21] = [
     (
         r"\bmio\b",
         &[
@@ -21,14 +21,21 @@ const PLACES: [(&str, &[&str], &str); 20] = [
     ),
     (
         r"\brustls\b",
-        &["actors/reactor.rs", "connection/wire.rs", "server/running.rs", "server/tls.rs"],
-        "TLS is set up in server/tls.rs, spoken in connection/wire.rs and handed on by two files",
+        &[
+            "actors/outbound.rs",
+            "actors/reactor.rs",
+            "connection/wire.rs",
+            "server/running.rs",
+            "server/tls.rs",
+        ],
+        "TLS is set up in server/tls.rs, spoken in connection/wire.rs and handed on by three files",
     ),
     (
         r"\b(ServerConnection|ClientConnection|rustls::(server|client|crypto))\b",
-        &["connection/wire.rs", "server/tls.rs"],
+        &["actors/outbound.rs", "connection/wire.rs", "server/tls.rs"],
         "rustls' own interface is set up in server/tls.rs and spoken in connection/wire.rs",
     ),
+    (r"\bureq\b", &["actors/outbound.rs"], "other servers are asked on threads that may block"),
     (r"\btoml(_datetime)?::", &["config/"], "only `config` knows the form of a configuration"),
     (
         r"\bprocess::(Command|\{[^}]*\bCommand)\b",

@@ -37,7 +37,7 @@ const ROOMS: [(&str, &[&str]); 12] = [
 
 /// The files of `actors` that others in it may name. Settings are plain data, the mailbox is where
 /// threads meet the reactor, and the reactor is handed the listener and the queue of the workers.
-const NEIGHBOURS: [(&str, &[&str]); 9] = [
+const NEIGHBOURS: [(&str, &[&str]); 10] = [
     ("mod", &[]),
     ("settings", &[]),
     ("mailbox", &[]),
@@ -45,6 +45,7 @@ const NEIGHBOURS: [(&str, &[&str]); 9] = [
     ("audit", &["audit_file", "settings"]),
     ("audit_file", &["settings"]),
     ("handlers", &[]),
+    ("outbound", &[]),
     ("worker", &[]),
     ("stdio", &["mailbox"]),
 ];

@@ -2,17 +2,24 @@
 //! never logs a credential and never says which part of one was wrong.
 
 pub mod api_key;
+mod claims;
+pub mod inquiry;
+pub mod introspection;
 pub mod jwt;
 
 use std::sync::Arc;
 
 use super::gate::Admitted;
 use super::refusal::Refusal;
+use crate::base::clock::Now;
 use crate::base::principal::{AuthMethod, Principal};
+use crate::mcp::outlet::Wake;
 use crate::proto::http1::Head;
 use api_key::{ApiKeys, KeyTag, TagKey};
-use jwt::Tokens;
+use inquiry::{Errand, Heard, Waiter};
+use introspection::{Introspected, Introspection};
 use jwt::token::TOKEN_BYTES;
+use jwt::{TokenError, Tokens, Verified};
 
 /// Longest credential that is looked at, in bytes.
 const CREDENTIAL_BYTES: usize = TOKEN_BYTES;
@@ -110,20 +117,48 @@ pub struct Authentication {
 
 /// What callers can prove themselves with.
 #[derive(Debug)]
-struct Proofs {
-    keys: ApiKeys,
-    tokens: Option<Tokens>,
+pub struct Proofs {
+    /// Keys that are known.
+    pub keys: ApiKeys,
+    /// Tokens that can be verified here.
+    pub tokens: Option<Tokens>,
+    /// Tokens whose issuer is asked about them.
+    pub introspection: Option<Arc<Introspection>>,
+}
+
+/// When, and for whom, a proof is looked at.
+#[derive(Clone, Copy)]
+pub struct Occasion<'o> {
+    /// The monotonic clock.
+    pub now: Now,
+    /// The wall clock.
+    pub unix_seconds: u64,
+    /// Wakes the request, if it has to wait.
+    pub wake: &'o Arc<dyn Wake>,
+    /// False for a request that has waited long enough.
+    pub may_wait: bool,
+}
+
+/// What is made of a request's credentials.
+#[derive(Debug)]
+pub enum Verdict {
+    /// They prove who it is from.
+    Known(Authenticated),
+    /// They do not.
+    Refused(Admitted, Refusal),
+    /// Another server is asked; the request comes again when the waiter has its answer.
+    Later(Admitted, Arc<Waiter>),
 }
 
 impl Authentication {
-    /// Callers must present one of these keys.
-    pub fn by_keys(keys: ApiKeys) -> Self {
-        Self { proofs: Some(Proofs { keys, tokens: None }) }
+    /// Callers must prove who they are.
+    pub fn by(proofs: Proofs) -> Self {
+        Self { proofs: Some(proofs) }
     }
 
-    /// Callers must present one of these keys, or such a token.
-    pub fn by_keys_or_tokens(keys: ApiKeys, tokens: Tokens) -> Self {
-        Self { proofs: Some(Proofs { keys, tokens: Some(tokens) }) }
+    /// What callers can prove themselves with, if they are asked.
+    pub fn proofs(&self) -> Option<&Proofs> {
+        self.proofs.as_ref()
     }
 
     /// Nobody is asked: everyone is `anonymous`.
@@ -151,51 +186,114 @@ impl Authentication {
     }
 
     /// True if the principal could still prove itself as it did; asked of whoever only listens.
-    pub fn vouches_for(&self, principal: &Principal, unix_seconds: u64) -> bool {
+    pub fn vouches_for(&self, principal: &Principal, unix_seconds: u64, now: Now) -> bool {
         match (&self.proofs, principal.method) {
             (_, AuthMethod::Local) => true,
             (None, method) => method == AuthMethod::None,
             (Some(proofs), AuthMethod::Jwt) => {
-                proofs.tokens.as_ref().is_some_and(|it| it.vouches_for(principal, unix_seconds))
+                let tokens = proofs.tokens.as_ref();
+                tokens.is_some_and(|it| it.vouches_for(principal, unix_seconds, now))
+            }
+            (Some(proofs), AuthMethod::OAuth2) => {
+                let is_over = principal.term.as_ref().is_none_or(|it| it.until <= unix_seconds);
+                proofs.introspection.is_some() && !is_over
             }
             (Some(proofs), _) => proofs.keys.knows(principal, unix_seconds),
         }
     }
 
-    /// Vouches for the caller of a request over the network; `unix_seconds` is the wall clock.
+    /// Vouches for the caller of a request over the network, or not, or not yet. The errand is to
+    /// be sent whatever the verdict is.
     pub fn authenticate(
         &self,
         admitted: Admitted,
         credentials: &Credentials<'_>,
-        unix_seconds: u64,
-    ) -> Result<Authenticated, (Admitted, Refusal)> {
+        occasion: &Occasion<'_>,
+    ) -> (Verdict, Option<Errand>) {
         let Some(proofs) = &self.proofs else {
             let principal = Arc::new(Principal::new(AuthMethod::None, "anonymous", Vec::new()));
-            return Ok(Authenticated { admitted, principal });
+            return (Verdict::Known(Authenticated { admitted, principal }), None);
         };
-        let refusal = match (&credentials.presented, credentials.tag) {
-            (Presented::Nothing, _) => Refusal::NoCredentials,
-            (Presented::Secret(secret), Some(tag)) => {
-                match proofs.verify(secret, tag, unix_seconds) {
-                    Some(principal) => return Ok(Authenticated { admitted, principal }),
-                    None => Refusal::BadCredentials,
-                }
+        let (proven, errand) = match (&credentials.presented, credentials.tag) {
+            (Presented::Nothing, _) => {
+                return (Verdict::Refused(admitted, Refusal::NoCredentials), None);
             }
-            _ => Refusal::BadCredentials,
+            (Presented::Secret(secret), Some(tag)) => proofs.prove(secret, tag, occasion),
+            _ => (Proven::Refused(UNKNOWN), None),
         };
-        Err((admitted, refusal))
+        let verdict = match proven {
+            Proven::Known(principal) => Verdict::Known(Authenticated { admitted, principal }),
+            Proven::Later(waiter) => Verdict::Later(admitted, waiter),
+            Proven::Refused(why) => Verdict::Refused(admitted, Refusal::BadCredentials(why)),
+            Proven::Unavailable => Verdict::Refused(admitted, Refusal::Undecided),
+        };
+        (verdict, errand)
     }
 }
 
+/// Why a credential that is no token is refused.
+const UNKNOWN: &str = "bad_credentials";
+
+/// What a credential has proved.
+enum Proven {
+    Known(Arc<Principal>),
+    Refused(&'static str),
+    Later(Arc<Waiter>),
+    Unavailable,
+}
+
 impl Proofs {
-    fn verify(&self, secret: &str, tag: KeyTag, unix_seconds: u64) -> Option<Arc<Principal>> {
-        match &self.tokens {
-            Some(tokens) if Tokens::look_like(secret) => {
-                let verified = tokens.verify(secret, tag, unix_seconds);
-                verified.inspect_err(|error| log::debug!("a token was refused: {error}")).ok()
+    fn prove(
+        &self,
+        secret: &str,
+        tag: KeyTag,
+        occasion: &Occasion<'_>,
+    ) -> (Proven, Option<Errand>) {
+        let Occasion { now, unix_seconds, wake, may_wait } = *occasion;
+        let is_token = Tokens::look_like(secret);
+        let Some(tokens) = self.tokens.as_ref().filter(|_| is_token) else {
+            return match self.keys.verify(secret, tag, unix_seconds) {
+                Some(principal) => (Proven::Known(principal), None),
+                None => self.introspect(secret, tag, occasion, UNKNOWN),
+            };
+        };
+        match tokens.verify(secret, tag, unix_seconds, now) {
+            Verified::Known(principal) => (Proven::Known(principal), tokens.refresh(now)),
+            // It may be one of those that only their issuer can read.
+            Verified::Refused(
+                error @ (TokenError::Issuer | TokenError::Malformed | TokenError::Extension),
+            ) => self.introspect(secret, tag, occasion, error.reason()),
+            Verified::Refused(error) => (Proven::Refused(error.reason()), None),
+            Verified::Unsettled(keys, id, error) => {
+                settle(keys.ask(&id, wake, may_wait, now), error.reason())
             }
-            _ => self.keys.verify(secret, tag, unix_seconds),
         }
+    }
+
+    fn introspect(
+        &self,
+        secret: &str,
+        tag: KeyTag,
+        occasion: &Occasion<'_>,
+        otherwise: &'static str,
+    ) -> (Proven, Option<Errand>) {
+        let Occasion { now, unix_seconds, wake, may_wait } = *occasion;
+        let Some(introspection) = &self.introspection else {
+            return (Proven::Refused(otherwise), None);
+        };
+        match introspection.look_up(secret, tag, wake, may_wait, (unix_seconds, now)) {
+            Introspected::Known(principal) => (Proven::Known(principal), None),
+            Introspected::Refused(why) => (Proven::Refused(why), None),
+            Introspected::Unsettled(heard) => settle(heard, otherwise),
+        }
+    }
+}
+
+fn settle(heard: Heard, otherwise: &'static str) -> (Proven, Option<Errand>) {
+    match heard {
+        Heard::Later(waiter, errand) => (Proven::Later(waiter), errand),
+        Heard::Nothing => (Proven::Refused(otherwise), None),
+        Heard::Unavailable => (Proven::Unavailable, None),
     }
 }
 

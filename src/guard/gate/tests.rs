@@ -28,6 +28,7 @@ fn head(request_line: &str, headers: &[&str]) -> Head {
 
 fn endpoint() -> Endpoint {
     Endpoint {
+        metadata_path: Some("/public/mcp".into()),
         sse_path: Some("/sse".into()),
         path: "/mcp".into(),
         scheme: Scheme::Https,

@@ -137,7 +137,7 @@ impl Parked {
         } else {
             present.may_call(principal, tool)
         };
-        is_allowed && present.authentication.vouches_for(principal, unix_seconds())
+        is_allowed && present.vouches_for(principal)
     }
 
     fn context(&self) -> Context {

@@ -4,6 +4,7 @@
 pub mod fixture;
 pub mod http;
 pub mod process;
+pub mod provider;
 mod recorder;
 pub mod stdio;
 pub mod tls;

@@ -1,8 +1,8 @@
-//! TLS for the client: it trusts one authority and nothing else.
+//! TLS for the client, which trusts one authority and nothing else, and for servers that are asked.
 
 use std::sync::Arc;
 
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -34,4 +34,16 @@ pub fn client_with(
             builder.with_client_auth_cert(chain, key).unwrap()
         }
     })
+}
+
+/// A server that shows this certificate.
+pub fn server(certificate: &str, key: &str) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth();
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    Arc::new(builder.with_single_cert(chain, key).unwrap())
 }

@@ -1,5 +1,6 @@
 //! Tokens that were verified, by tags that tell nothing of them: the second request with a token
-//! costs no signature check. It lives as long as the configuration by which they were verified.
+//! costs no signature check. It lives as long as the configuration by which they were verified,
+//! and a token as long as the keys do.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,26 +15,38 @@ const MOST: usize = 10_000;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Cache(RwLock<HashMap<KeyTag, Arc<Principal>>>);
+pub(super) struct Cache(RwLock<HashMap<KeyTag, Known>>);
+
+#[derive(Debug)]
+struct Known {
+    principal: Arc<Principal>,
+    /// That of the keys by which it was verified.
+    generation: u64,
+}
 
 impl Cache {
-    pub(super) fn get(&self, tag: &KeyTag, now: u64) -> Option<Arc<Principal>> {
-        self.0.read().get(tag).filter(|known| is_good(known, now)).cloned()
+    pub(super) fn get(&self, tag: &KeyTag, generation: u64, now: u64) -> Option<Arc<Principal>> {
+        let known = self.0.read();
+        let known = known.get(tag).filter(|known| known.is_good(generation, now));
+        known.map(|known| Arc::clone(&known.principal))
     }
 
     /// Remembers a token. When there are too many, those that are over are forgotten; if none is,
     /// the new one is not remembered.
-    pub(super) fn put(&self, tag: KeyTag, principal: &Arc<Principal>, now: u64) {
+    pub(super) fn put(&self, tag: KeyTag, principal: &Arc<Principal>, generation: u64, now: u64) {
         let mut known = self.0.write();
-        if known.len() >= MOST {
-            known.retain(|_, principal| is_good(principal, now));
+        if known.len() >= MOST && !known.contains_key(&tag) {
+            known.retain(|_, one| one.is_good(generation, now));
         }
-        if known.len() < MOST {
-            known.insert(tag, Arc::clone(principal));
+        if known.len() < MOST || known.contains_key(&tag) {
+            known.insert(tag, Known { principal: Arc::clone(principal), generation });
         }
     }
 }
 
-fn is_good(principal: &Principal, now: u64) -> bool {
-    principal.term.as_ref().is_some_and(|term| now < term.until)
+impl Known {
+    fn is_good(&self, generation: u64, now: u64) -> bool {
+        let term = self.principal.term.as_ref();
+        self.generation == generation && term.is_some_and(|term| now < term.until)
+    }
 }

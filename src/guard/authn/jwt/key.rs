@@ -12,13 +12,13 @@ use super::provider;
 
 /// Smallest and largest modulus of an RSA key, in bits: below it is weak (RFC 7518 section 3.3),
 /// and above it a signature costs too much to check.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+pub(super) const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
 /// Shortest shared secret: that of the hash of HS256 (RFC 7518 section 3.2).
 pub const SECRET_BYTES: usize = 32;
 
 /// What a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     P256,
     P384,
     Ed25519,
@@ -98,7 +98,11 @@ impl Key {
         Self::new(Kind::Shared, DecodingKey::from_secret(secret.as_bytes()), allowed)
     }
 
-    fn new(kind: Kind, key: DecodingKey, allowed: &[Algorithm]) -> Result<Self, KeyError> {
+    pub(super) fn new(
+        kind: Kind,
+        key: DecodingKey,
+        allowed: &[Algorithm],
+    ) -> Result<Self, KeyError> {
         provider::install();
         let allowed: Vec<_> = allowed.iter().copied().filter(|one| kind.fits(*one)).collect();
         if allowed.is_empty() {
@@ -137,6 +141,11 @@ impl fmt::Debug for Key {
     }
 }
 
+/// The bits of a number without leading zero bytes.
+pub(super) fn bits_of(n: &[u8]) -> usize {
+    n.first().map_or(0, |top| n.len() * 8 - top.leading_zeros() as usize)
+}
+
 /// The key in a `SubjectPublicKeyInfo` (RFC 5280 section 4.1): its kind and its bytes, as the
 /// verification of its kind takes them.
 fn read_spki(der: &[u8]) -> Result<(Kind, &[u8]), KeyError> {
@@ -161,8 +170,6 @@ fn read_spki(der: &[u8]) -> Result<(Kind, &[u8]), KeyError> {
         ED25519 if bits.len() == 32 => Ok((Kind::Ed25519, bits)),
         RSA => {
             let modulus = Der(bits).sequence().and_then(|mut key| key.unsigned());
-            let bits_of =
-                |n: &[u8]| n.first().map_or(0, |top| n.len() * 8 - top.leading_zeros() as usize);
             let fits = RSA_BITS.contains(&bits_of(modulus.ok_or(KeyError::Pem)?));
             if fits { Ok((Kind::Rsa, bits)) } else { Err(KeyError::RsaBits) }
         }

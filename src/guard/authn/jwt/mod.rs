@@ -3,7 +3,9 @@
 
 mod cache;
 mod der;
+pub mod jwk;
 pub mod key;
+pub mod key_set;
 mod provider;
 pub mod token;
 
@@ -11,18 +13,19 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value};
-
 use self::cache::Cache;
+use self::jwk::Entry;
 use self::key::Key;
+use self::key_set::{KeySet, KeySource};
 use self::token::Token;
 use super::api_key::KeyTag;
+use super::claims::{self, required_text};
+use super::inquiry::Errand;
+use crate::base::clock::Now;
 use crate::base::principal::{AuthMethod, Principal, Term};
 
-/// Longest name of a user, in bytes.
-const USER_BYTES: usize = 256;
-/// Most roles that are taken out of a token.
-const MOST_ROLES: usize = 64;
+/// Most keys of one id that are tried.
+const SAME_ID: usize = 4;
 
 /// Whose tokens are taken, and what is read in them.
 #[derive(Clone, Debug)]
@@ -31,8 +34,10 @@ pub struct Issuer {
     pub name: String,
     /// One of these must be in `aud`.
     pub audiences: Vec<String>,
-    /// Its keys, by their ids.
+    /// Keys that were given to us, by their ids.
     pub keys: Vec<(String, Key)>,
+    /// Where it publishes its keys, if it does.
+    pub key_source: Option<KeySource>,
     /// The claim with the name of the user.
     pub user_claim: String,
     /// Stands before the name, so that users of two issuers are told apart.
@@ -73,9 +78,10 @@ pub enum TokenError {
     User,
 }
 
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl TokenError {
+    /// One word for it, for the record.
+    pub fn reason(self) -> &'static str {
+        match self {
             Self::Malformed => "malformed",
             Self::Extension => "unknown_extension",
             Self::Algorithm => "unknown_algorithm",
@@ -83,27 +89,67 @@ impl fmt::Display for TokenError {
             Self::Issuer => "unknown_issuer",
             Self::Key => "unknown_key_id",
             Self::Signature => "invalid_signature",
-            Self::Claim(name) => return write!(f, "invalid_claim_{name}"),
+            Self::Claim("iss") => "invalid_claim_iss",
+            Self::Claim("aud") => "invalid_claim_aud",
+            Self::Claim("exp") => "invalid_claim_exp",
+            Self::Claim("nbf") => "invalid_claim_nbf",
+            Self::Claim("iat") => "invalid_claim_iat",
+            Self::Claim("roles") => "invalid_claim_roles",
+            Self::Claim(_) => "invalid_claim",
             Self::Audience => "wrong_audience",
             Self::Expired => "token_expired",
             Self::NotYetValid => "token_not_yet_valid",
             Self::User => "invalid_user",
-        })
+        }
+    }
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.reason())
     }
 }
 
 /// Verifies tokens, and remembers those that it has verified.
 #[derive(Debug)]
 pub struct Tokens {
-    issuers: Vec<Issuer>,
+    issuers: Vec<Trusted>,
     leeway: u64,
     cache: Cache,
 }
 
+/// An issuer with the keys that it publishes.
+#[derive(Debug)]
+struct Trusted {
+    issuer: Issuer,
+    published: Option<Arc<KeySet>>,
+}
+
+/// What came of a token.
+#[derive(Debug)]
+pub(super) enum Verified {
+    /// It proves this principal.
+    Known(Arc<Principal>),
+    /// It proves nobody.
+    Refused(TokenError),
+    /// It would prove nobody, if these were the newest keys of its issuer; the id of its key.
+    Unsettled(Arc<KeySet>, String, TokenError),
+}
+
 impl Tokens {
-    /// Takes tokens of these issuers, whose clocks may be `leeway` off.
-    pub fn new(issuers: Vec<Issuer>, leeway: Duration) -> Self {
-        Self { issuers, leeway: leeway.as_secs(), cache: Cache::default() }
+    /// Takes tokens of these issuers, whose clocks may be `leeway` off. What `former` has fetched
+    /// from the same sources is taken over.
+    pub fn new(issuers: Vec<Issuer>, leeway: Duration, former: Option<&Self>) -> Self {
+        let trusted = issuers.into_iter().map(|issuer| {
+            let published = issuer.key_source.as_ref().map(|source| {
+                let sets = former.into_iter().flat_map(|former| &former.issuers);
+                let mut sets = sets.filter_map(|trusted| trusted.published.as_ref());
+                let kept = sets.find(|set| set.is_of(&issuer.name, source)).map(Arc::clone);
+                kept.unwrap_or_else(|| Arc::new(KeySet::new(&issuer.name, source.clone())))
+            });
+            Trusted { issuer, published }
+        });
+        Self { issuers: trusted.collect(), leeway: leeway.as_secs(), cache: Cache::default() }
     }
 
     /// True if `text` has the form of a token; an API key of that form is none.
@@ -111,148 +157,126 @@ impl Tokens {
         text.starts_with("eyJ") && text.bytes().filter(|byte| *byte == b'.').count() >= 2
     }
 
-    /// Whom a token proves, at `now` in seconds since 1970.
-    ///
-    /// # Errors
-    /// Why it proves nobody.
-    pub fn verify(&self, text: &str, tag: KeyTag, now: u64) -> Result<Arc<Principal>, TokenError> {
-        if let Some(known) = self.cache.get(&tag, now) {
-            return Ok(known);
+    /// Whom a token proves; `unix_seconds` is the wall clock.
+    pub(super) fn verify(&self, text: &str, tag: KeyTag, unix_seconds: u64, now: Now) -> Verified {
+        let generation = self.generation();
+        if let Some(known) = self.cache.get(&tag, generation, unix_seconds) {
+            return Verified::Known(known);
         }
-        let principal = Arc::new(self.check(text, now)?);
-        self.cache.put(tag, &principal, now);
-        Ok(principal)
+        let (trusted, token) = match self.open(text) {
+            Ok(opened) => opened,
+            Err(error) => return Verified::Refused(error),
+        };
+        match (self.judge(trusted, &token, unix_seconds, now), &trusted.published) {
+            (Ok(principal), _) => {
+                let principal = Arc::new(principal);
+                self.cache.put(tag, &principal, generation, unix_seconds);
+                Verified::Known(principal)
+            }
+            (Err(error @ (TokenError::Key | TokenError::Signature)), Some(set)) => {
+                let key_id = token.key_id.unwrap_or_default();
+                Verified::Unsettled(Arc::clone(set), key_id, error)
+            }
+            (Err(error), _) => Verified::Refused(error),
+        }
+    }
+
+    /// The request for published keys that will soon be too old.
+    pub(super) fn refresh(&self, now: Now) -> Option<Errand> {
+        self.issuers.iter().find_map(|trusted| trusted.published.as_ref()?.refresh(now))
     }
 
     /// True if the issuer of this principal still has the key of its token, which is not over.
-    pub fn vouches_for(&self, principal: &Principal, now: u64) -> bool {
+    pub fn vouches_for(&self, principal: &Principal, unix_seconds: u64, now: Now) -> bool {
         principal.term.as_ref().is_some_and(|term| {
-            let issuer = self.issuers.iter().find(|issuer| issuer.name == term.issuer);
-            let has_key =
-                issuer.is_some_and(|issuer| issuer.keys.iter().any(|(id, _)| *id == term.key_id));
-            has_key && now < term.until
+            let trusted = self.issuer(&term.issuer);
+            let has_key = trusted.is_some_and(|trusted| trusted.has_key(&term.key_id, now));
+            has_key && unix_seconds < term.until
         })
     }
 
-    fn check(&self, text: &str, now: u64) -> Result<Principal, TokenError> {
-        let token = Token::parse(text)?;
-        let claims = &token.claims;
-        let name = required_text(claims, "iss")?;
-        let issuer = self.issuers.iter().find(|issuer| issuer.name == name);
-        let issuer = issuer.ok_or(TokenError::Issuer)?;
-        let (key_id, key) = issuer.key(token.key_id.as_deref()).ok_or(TokenError::Key)?;
-        if !key.verifies(token.algorithm, token.message, token.signature) {
-            return Err(TokenError::Signature);
-        }
-        issuer.check_type(token.kind.as_deref())?;
-        issuer.check_audience(claims)?;
-        let until = self.check_times(claims, now)?;
-        let user = issuer.user(claims)?;
-        let roles = issuer.roles(claims)?;
-        let term = Term { issuer: issuer.name.clone(), key_id: key_id.to_owned(), until };
-        Ok(Principal::with_term(AuthMethod::Jwt, user, roles, term))
+    fn issuer(&self, name: &str) -> Option<&Trusted> {
+        self.issuers.iter().find(|trusted| trusted.issuer.name == name)
     }
 
-    /// When the token is over; RFC 7519 section 4.1.4 to 4.1.6.
-    fn check_times(&self, claims: &Map<String, Value>, now: u64) -> Result<u64, TokenError> {
-        let expires = time(claims, "exp")?.ok_or(TokenError::Claim("exp"))?;
-        let until = expires.saturating_add(self.leeway);
-        if now >= until {
-            return Err(TokenError::Expired);
-        }
-        let latest = now.saturating_add(self.leeway);
-        for name in ["nbf", "iat"] {
-            if time(claims, name)?.is_some_and(|begins| begins > latest) {
-                return Err(TokenError::NotYetValid);
+    /// A number that changes when any published key does.
+    fn generation(&self) -> u64 {
+        let published = self.issuers.iter().filter_map(|trusted| trusted.published.as_ref());
+        published.fold(0, |sum, set| sum.wrapping_add(set.generation()))
+    }
+
+    /// Whom a token proves by the keys that are known now; nothing is asked and nothing kept.
+    ///
+    /// # Errors
+    /// Why it proves nobody.
+    pub fn check(&self, text: &str, unix_seconds: u64, now: Now) -> Result<Principal, TokenError> {
+        let (trusted, token) = self.open(text)?;
+        self.judge(trusted, &token, unix_seconds, now)
+    }
+
+    /// A token and the issuer that it names; nothing of it is believed yet.
+    fn open<'t>(&self, text: &'t str) -> Result<(&Trusted, Token<'t>), TokenError> {
+        let token = Token::parse(text)?;
+        let trusted = self.issuer(required_text(&token.claims, "iss")?);
+        Ok((trusted.ok_or(TokenError::Issuer)?, token))
+    }
+
+    fn judge(
+        &self,
+        trusted: &Trusted,
+        token: &Token<'_>,
+        unix_seconds: u64,
+        now: Now,
+    ) -> Result<Principal, TokenError> {
+        let issuer = &trusted.issuer;
+        let claims = &token.claims;
+        let key_id = trusted.key_id(token, now)?;
+        issuer.check_type(token.kind.as_deref())?;
+        claims::check_audience(claims, &issuer.audiences)?;
+        let until = claims::check_times(claims, unix_seconds, self.leeway)?;
+        let until = until.ok_or(TokenError::Claim("exp"))?;
+        let user = claims::user(claims, &issuer.user_claim, &issuer.user_prefix)?;
+        let roles = claims::roles(claims, issuer.roles_claim.as_deref())?;
+        let term = Term { issuer: issuer.name.clone(), key_id, until };
+        Ok(Principal::with_term(AuthMethod::Jwt, user, roles, term))
+    }
+}
+
+impl Trusted {
+    /// The id of the key that has signed the token: the key that it names, or else the only one.
+    fn key_id(&self, token: &Token<'_>, now: Now) -> Result<String, TokenError> {
+        let published = self.published.as_ref().and_then(|set| set.keys(now));
+        let published: &[Entry] = published.as_deref().map_or(&[], Vec::as_slice);
+        let given = self.issuer.keys.iter().map(|(id, key)| (Some(id.as_str()), key));
+        let keys = given.chain(published.iter().map(|(id, key)| (id.as_deref(), key)));
+        let wanted = token.key_id.as_deref();
+        let is_only = wanted.is_none() && self.issuer.keys.len() + published.len() == 1;
+        let mut found = Err(TokenError::Key);
+        let fitting = keys.filter(|(id, _)| is_only || (wanted.is_some() && *id == wanted));
+        // Two keys of one id are keys for different algorithms; a flood of them costs nothing.
+        for (id, key) in fitting.take(SAME_ID) {
+            if key.verifies(token.algorithm, token.message, token.signature) {
+                return Ok(id.unwrap_or_default().to_owned());
             }
+            found = Err(TokenError::Signature);
         }
-        Ok(until)
+        found
+    }
+
+    fn has_key(&self, id: &str, now: Now) -> bool {
+        let published = self.published.as_ref().and_then(|set| set.keys(now));
+        let is_published = published.is_some_and(|keys| {
+            keys.iter().any(|(known, _)| known.as_deref().unwrap_or_default() == id)
+        });
+        is_published || self.issuer.keys.iter().any(|(known, _)| known == id)
     }
 }
 
 impl Issuer {
-    /// The key with this id; without one, the only key.
-    fn key(&self, id: Option<&str>) -> Option<(&str, &Key)> {
-        let found = match (id, self.keys.as_slice()) {
-            (Some(id), keys) => keys.iter().find(|(known, _)| known == id),
-            (None, [only]) => Some(only),
-            (None, _) => None,
-        };
-        found.map(|(id, key)| (id.as_str(), key))
-    }
-
     fn check_type(&self, kind: Option<&str>) -> Result<(), TokenError> {
         let kind = kind.unwrap_or("jwt").to_ascii_lowercase();
         let kind = kind.strip_prefix("application/").unwrap_or(&kind);
         if self.types.iter().any(|one| one == kind) { Ok(()) } else { Err(TokenError::Type) }
-    }
-
-    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), TokenError> {
-        let is_ours = |text: &str| self.audiences.iter().any(|audience| audience == text);
-        let is_for_us = match claims.get("aud") {
-            Some(Value::String(one)) => is_ours(one),
-            Some(Value::Array(all)) => {
-                let texts: Option<Vec<&str>> = all.iter().map(Value::as_str).collect();
-                texts.ok_or(TokenError::Claim("aud"))?.into_iter().any(is_ours)
-            }
-            _ => return Err(TokenError::Claim("aud")),
-        };
-        if is_for_us { Ok(()) } else { Err(TokenError::Audience) }
-    }
-
-    fn user(&self, claims: &Map<String, Value>) -> Result<String, TokenError> {
-        let name = claims.get(&self.user_claim).and_then(Value::as_str).unwrap_or_default();
-        let user = format!("{}{name}", self.user_prefix);
-        let is_user =
-            !name.is_empty() && user.len() <= USER_BYTES && !user.chars().any(char::is_control);
-        if is_user { Ok(user) } else { Err(TokenError::User) }
-    }
-
-    /// Roles stand in an array, or in a text with spaces between them.
-    fn roles(&self, claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
-        let Some((first, rest)) = self.roles_claim.as_ref().and_then(|path| path.split_first())
-        else {
-            return Ok(Vec::new());
-        };
-        let start = claims.get(first);
-        let roles = match rest.iter().try_fold(start, |at, name| Some(at?.get(name))).flatten() {
-            None => return Ok(Vec::new()),
-            Some(Value::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
-            Some(Value::Array(all)) => {
-                let texts: Option<Vec<String>> =
-                    all.iter().map(|one| one.as_str().map(str::to_owned)).collect();
-                texts.ok_or(TokenError::Claim("roles"))?
-            }
-            Some(_) => return Err(TokenError::Claim("roles")),
-        };
-        if roles.len() > MOST_ROLES { Err(TokenError::Claim("roles")) } else { Ok(roles) }
-    }
-}
-
-fn required_text<'c>(
-    claims: &'c Map<String, Value>,
-    name: &'static str,
-) -> Result<&'c str, TokenError> {
-    claims.get(name).and_then(Value::as_str).ok_or(TokenError::Claim(name))
-}
-
-/// A `NumericDate` (RFC 7519 section 2): seconds since 1970, perhaps with a fraction. One of
-/// another form is not the same as none.
-fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<u64>, TokenError> {
-    // Beyond it doubles have no seconds any more.
-    const LAST: f64 = 9_007_199_254_740_992.0;
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    if let Some(seconds) = value.as_u64() {
-        return Ok(Some(seconds));
-    }
-    match value.as_f64().filter(|_| value.is_number()) {
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it is looked at before: neither negative nor beyond what fits"
-        )]
-        Some(seconds) if (0.0..LAST).contains(&seconds) => Ok(Some(seconds as u64)),
-        _ => Err(TokenError::Claim(name)),
     }
 }
 

@@ -8,12 +8,13 @@ use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
     EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::key::KeyError;
 use super::*;
 
 const NOW: u64 = 1_700_000_000;
+const START: Now = Now::from_micros(0);
 const ALL: [Algorithm; 4] =
     [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA, Algorithm::HS256];
 
@@ -107,6 +108,7 @@ fn issuer(name: &str, key: Key) -> Issuer {
         name: name.into(),
         audiences: vec!["us".into()],
         keys: vec![("k".into(), key)],
+        key_source: None,
         user_claim: "sub".into(),
         user_prefix: String::new(),
         roles_claim: Some(vec!["realm".into(), "roles".into()]),
@@ -116,11 +118,11 @@ fn issuer(name: &str, key: Key) -> Issuer {
 
 fn tokens(signer: &Signer) -> Tokens {
     let key = Key::from_pem(&signer.pem(), &ALL).unwrap();
-    Tokens::new(vec![issuer("https://a", key)], Duration::from_secs(30))
+    Tokens::new(vec![issuer("https://a", key)], Duration::from_secs(30), None)
 }
 
 fn refusal(tokens: &Tokens, token: &str) -> TokenError {
-    tokens.check(token, NOW).unwrap_err()
+    tokens.check(token, NOW, START).unwrap_err()
 }
 
 #[test]
@@ -133,7 +135,7 @@ fn each_kind_of_key_verifies_its_own_and_nothing_else() {
     for (number, signer) in signers.iter().enumerate() {
         let tokens = tokens(signer);
         for (other, by) in signers.iter().enumerate() {
-            let verified = tokens.check(&by.token(|_| ()), NOW);
+            let verified = tokens.check(&by.token(|_| ()), NOW, START);
             if number == other {
                 let principal = verified.unwrap();
                 assert_eq!(principal.key, "jwt:https://a user_123");
@@ -144,8 +146,8 @@ fn each_kind_of_key_verifies_its_own_and_nothing_else() {
     }
     let secret = "0123456789abcdef0123456789abcdef";
     let key = Key::from_secret(secret, &ALL).unwrap();
-    let shared = Tokens::new(vec![issuer("https://a", key)], Duration::ZERO);
-    shared.check(&Signer::Shared(secret).token(|_| ()), NOW).unwrap();
+    let shared = Tokens::new(vec![issuer("https://a", key)], Duration::ZERO, None);
+    shared.check(&Signer::Shared(secret).token(|_| ()), NOW, START).unwrap();
 }
 
 #[test]
@@ -158,15 +160,15 @@ fn what_was_signed_cannot_be_changed() {
         let mut changed = bytes.to_vec();
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
         let changed = String::from_utf8(changed).unwrap();
-        assert!(tokens.check(&changed, NOW).is_err(), "at {at}");
+        assert!(tokens.check(&changed, NOW, START).is_err(), "at {at}");
     }
     for end in 0..bytes.len() {
-        assert!(tokens.check(token.get(..end).unwrap(), NOW).is_err(), "up to {end}");
+        assert!(tokens.check(token.get(..end).unwrap(), NOW, START).is_err(), "up to {end}");
     }
     for zeros in [64, 63, 65, 0] {
         let (message, _) = token.rsplit_once('.').unwrap();
         let forged = format!("{message}.{}", URL_SAFE_NO_PAD.encode(vec![0; zeros]));
-        assert!(tokens.check(&forged, NOW).is_err(), "{zeros} zeros");
+        assert!(tokens.check(&forged, NOW, START).is_err(), "{zeros} zeros");
     }
 }
 
@@ -200,10 +202,10 @@ fn a_header_cannot_choose_how_it_is_verified() {
     }
     for typ in ["JWT", "at+jwt", "application/at+JWT"] {
         let header = json!({ "alg": "ES256", "kid": "k", "typ": typ, "jku": "https://evil" });
-        tokens.check(&signer.sign(&header, &claims()), NOW).unwrap();
+        tokens.check(&signer.sign(&header, &claims()), NOW, START).unwrap();
     }
     // The only key of an issuer needs no id.
-    tokens.check(&signer.sign(&json!({ "alg": "ES256" }), &claims()), NOW).unwrap();
+    tokens.check(&signer.sign(&json!({ "alg": "ES256" }), &claims()), NOW, START).unwrap();
 }
 
 #[test]
@@ -253,7 +255,7 @@ fn claims_have_their_forms() {
     }
     for name in ["exp", "iss", "aud", "sub"] {
         let token = signer.token(|claims| drop(claims.as_object_mut().unwrap().remove(name)));
-        assert!(tokens.check(&token, NOW).is_err(), "without {name}");
+        assert!(tokens.check(&token, NOW, START).is_err(), "without {name}");
     }
     let twice = r#"{"iss":"https://a","aud":"us","sub":"a","sub":"b","exp":9999999999}"#;
     let twice = signer.sign_text(r#"{"alg":"ES256","kid":"k"}"#, twice);
@@ -276,7 +278,7 @@ fn roles_stand_where_they_are_looked_for() {
         (json!("roles"), &[]),
     ] {
         let token = signer.token(|claims| claims["realm"] = realm.clone());
-        assert_eq!(tokens.check(&token, NOW).unwrap().roles, expected, "{realm}");
+        assert_eq!(tokens.check(&token, NOW, START).unwrap().roles, expected, "{realm}");
     }
 }
 
@@ -289,7 +291,7 @@ fn clocks_may_be_a_little_off() {
         claims["nbf"] = json!(NOW + 30);
     });
     for (now, holds) in [(NOW - 1, false), (NOW, true), (NOW + 29, true), (NOW + 30, false)] {
-        assert_eq!(tokens.check(&token, now).is_ok(), holds, "{now}");
+        assert_eq!(tokens.check(&token, now, START).is_ok(), holds, "{now}");
     }
 }
 
@@ -298,9 +300,9 @@ fn each_issuer_has_keys_of_its_own() {
     let (ours, theirs) = (Signer::es256(), Signer::es256());
     let key = |signer: &Signer| Key::from_pem(&signer.pem(), &ALL).unwrap();
     let issuers = vec![issuer("https://a", key(&ours)), issuer("https://b", key(&theirs))];
-    let tokens = Tokens::new(issuers, Duration::ZERO);
-    tokens.check(&ours.token(|_| ()), NOW).unwrap();
-    tokens.check(&theirs.token(|claims| claims["iss"] = json!("https://b")), NOW).unwrap();
+    let tokens = Tokens::new(issuers, Duration::ZERO, None);
+    tokens.check(&ours.token(|_| ()), NOW, START).unwrap();
+    tokens.check(&theirs.token(|claims| claims["iss"] = json!("https://b")), NOW, START).unwrap();
     assert_eq!(refusal(&tokens, &theirs.token(|_| ())), TokenError::Signature);
 }
 
@@ -310,14 +312,19 @@ fn a_token_is_remembered_as_long_as_it_holds() {
     let tokens = tokens(&signer);
     let token = signer.token(|_| ());
     let tag = [7; 32];
-    let first = tokens.verify(&token, tag, NOW).unwrap();
+    let verify = |token: &str, at| match tokens.verify(token, tag, at, START) {
+        Verified::Known(principal) => Ok(principal),
+        Verified::Refused(error) | Verified::Unsettled(_, _, error) => Err(error),
+    };
+    let first = verify(&token, NOW).unwrap();
     // What stands there is not looked at again: the tag is that of the token.
-    let again = tokens.verify("", tag, NOW + 89).unwrap();
+    let again = verify("", NOW + 89).unwrap();
     assert!(Arc::ptr_eq(&first, &again));
-    assert!(tokens.vouches_for(&first, NOW + 89) && !tokens.vouches_for(&first, NOW + 90));
-    assert_eq!(tokens.verify(&token, tag, NOW + 90), Err(TokenError::Expired));
-    let others = Tokens::new(Vec::new(), Duration::ZERO);
-    assert!(!others.vouches_for(&first, NOW), "its issuer is gone");
+    let vouches = |tokens: &Tokens, at| tokens.vouches_for(&first, at, START);
+    assert!(vouches(&tokens, NOW + 89) && !vouches(&tokens, NOW + 90));
+    assert_eq!(verify(&token, NOW + 90), Err(TokenError::Expired));
+    let others = Tokens::new(Vec::new(), Duration::ZERO, None);
+    assert!(!vouches(&others, NOW), "its issuer is gone");
 }
 
 #[test]

@@ -1,0 +1,105 @@
+//! What claims say of a token (RFC 7519 section 4, RFC 7662 section 2.2), once somebody has vouched
+//! for them. A claim of a wrong form is never taken for a missing one.
+
+use serde_json::{Map, Value};
+
+use super::jwt::TokenError;
+
+/// Longest name of a user, in bytes.
+const USER_BYTES: usize = 256;
+/// Most roles that are taken out of a token.
+const MOST_ROLES: usize = 64;
+
+/// The claims of a token.
+pub(super) type Claims = Map<String, Value>;
+
+/// A claim that must be there and be a text.
+pub(super) fn required_text<'c>(
+    claims: &'c Claims,
+    name: &'static str,
+) -> Result<&'c str, TokenError> {
+    claims.get(name).and_then(Value::as_str).ok_or(TokenError::Claim(name))
+}
+
+/// One of `audiences` must be in `aud`, which is a text or an array of texts.
+pub(super) fn check_audience(claims: &Claims, audiences: &[String]) -> Result<(), TokenError> {
+    let is_ours = |text: &str| audiences.iter().any(|audience| audience == text);
+    let is_for_us = match claims.get("aud") {
+        Some(Value::String(one)) => is_ours(one),
+        Some(Value::Array(all)) => {
+            let texts: Option<Vec<&str>> = all.iter().map(Value::as_str).collect();
+            texts.ok_or(TokenError::Claim("aud"))?.into_iter().any(is_ours)
+        }
+        _ => return Err(TokenError::Claim("aud")),
+    };
+    if is_for_us { Ok(()) } else { Err(TokenError::Audience) }
+}
+
+/// When a token is over, if it says so, in seconds since 1970. It is an error if it is over by now
+/// or has not begun; `leeway` is how far the clock of its issuer may be off, in seconds.
+pub(super) fn check_times(
+    claims: &Claims,
+    now: u64,
+    leeway: u64,
+) -> Result<Option<u64>, TokenError> {
+    let until = time(claims, "exp")?.map(|expires| expires.saturating_add(leeway));
+    if until.is_some_and(|until| now >= until) {
+        return Err(TokenError::Expired);
+    }
+    let latest = now.saturating_add(leeway);
+    for name in ["nbf", "iat"] {
+        if time(claims, name)?.is_some_and(|begins| begins > latest) {
+            return Err(TokenError::NotYetValid);
+        }
+    }
+    Ok(until)
+}
+
+/// The name of the user: what stands in `claim`, behind `prefix`.
+pub(super) fn user(claims: &Claims, claim: &str, prefix: &str) -> Result<String, TokenError> {
+    let name = claims.get(claim).and_then(Value::as_str).unwrap_or_default();
+    let user = format!("{prefix}{name}");
+    let is_user =
+        !name.is_empty() && user.len() <= USER_BYTES && !user.chars().any(char::is_control);
+    if is_user { Ok(user) } else { Err(TokenError::User) }
+}
+
+/// The roles at the end of `path`: in an array, or in a text with spaces between them.
+pub(super) fn roles(claims: &Claims, path: Option<&[String]>) -> Result<Vec<String>, TokenError> {
+    let Some((first, rest)) = path.and_then(|path| path.split_first()) else {
+        return Ok(Vec::new());
+    };
+    let start = claims.get(first);
+    let found = rest.iter().try_fold(start, |at, name| Some(at?.get(name))).flatten();
+    let roles = words(found).ok_or(TokenError::Claim("roles"))?;
+    if roles.len() > MOST_ROLES { Err(TokenError::Claim("roles")) } else { Ok(roles) }
+}
+
+/// The words of an array, or of a text with spaces between them; none of what is not there.
+pub(super) fn words(value: Option<&Value>) -> Option<Vec<String>> {
+    match value {
+        None => Some(Vec::new()),
+        Some(Value::String(text)) => Some(text.split_whitespace().map(str::to_owned).collect()),
+        Some(Value::Array(all)) => all.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+        Some(_) => None,
+    }
+}
+
+/// A `NumericDate` (RFC 7519 section 2): seconds since 1970, perhaps with a fraction.
+fn time(claims: &Claims, name: &'static str) -> Result<Option<u64>, TokenError> {
+    // Beyond it doubles have no seconds any more.
+    const LAST: f64 = 9_007_199_254_740_992.0;
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    if let Some(seconds) = value.as_u64() {
+        return Ok(Some(seconds));
+    }
+    match value.as_f64().filter(|_| value.is_number()) {
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is looked at before: neither negative nor beyond what fits"
+        )]
+        Some(seconds) if (0.0..LAST).contains(&seconds) => Ok(Some(seconds as u64)),
+        _ => Err(TokenError::Claim(name)),
+    }
+}
