@@ -55,7 +55,7 @@ const DRAIN_CHECK: Duration = Duration::from_millis(20);
 /// Closed connections that may lie in the table, unless more than these are open.
 const CLOSED_KEPT: usize = 1_000;
 /// How often sessions and connections are looked through for those that are over.
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// What the reactor asks of the server it runs in.
 pub trait Hooks {

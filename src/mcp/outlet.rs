@@ -216,6 +216,18 @@ impl Outlet {
         ticket
     }
 
+    /// Sends the reader away, if there is one; what waits stays for whoever reads next.
+    pub fn dismiss(&self) {
+        let former = {
+            let mut state = self.state.lock();
+            state.ticket += 1;
+            state.reader.take()
+        };
+        if let Some(former) = former {
+            former.wake();
+        }
+    }
+
     /// Stops reading; the messages that wait stay.
     pub fn detach(&self, ticket: u64) {
         let mut state = self.state.lock();

@@ -229,11 +229,17 @@ impl Subscriptions {
         }
     }
 
-    /// Ends the streams of all whom `is_known` does not know any more.
+    /// Ends the streams of all whom `is_known` does not know any more. That of a session can be
+    /// opened again by who proves itself anew.
     pub fn end_unknown(&self, is_known: impl Fn(&Principal) -> bool) {
-        for listener in self.live().iter().filter(|listener| !is_known(&listener.principal.load()))
-        {
-            listener.outlet.end();
+        for listener in self.live() {
+            if is_known(&listener.principal.load()) {
+                continue;
+            }
+            match listener.subscription {
+                Some(_) => listener.outlet.end(),
+                None => listener.outlet.dismiss(),
+            }
         }
     }
 

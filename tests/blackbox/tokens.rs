@@ -198,3 +198,30 @@ fn without_api_keys_among_the_methods_no_key_is_taken() {
     server.reload_text(&text.replace(ISSUER, "https://another.example.com"));
     assert_eq!(server.send(&echo(&issuer.token(|_| ()))).status, 401);
 }
+
+#[test]
+fn streams_that_only_listen_end_with_the_token_and_a_session_opens_its_own_again() {
+    let issuer = Issuer::new();
+    let server = Server::start(&issuer.settings("leeway_seconds = 0"));
+    let short = issuer.token(|claims| claims["exp"] = json!(now() + 3));
+    let opened = server.send(&Request::post(&initialize(0, LEGACY[3])).key(&short));
+    let id = opened.header("mcp-session-id").unwrap().to_owned();
+    let listen = |token: &str| {
+        let request = Request::bare("GET").key(token).header("Mcp-Session-Id", &id);
+        server.connect().stream(&request.header("MCP-Protocol-Version", LEGACY[3]))
+    };
+    let mut legacy = listen(&short);
+    let wishes = json!({ "notifications": { "toolsListChanged": true } });
+    let message = modern_request(1, "subscriptions/listen", wishes);
+    let mut modern = server.connect().stream(&Request::modern(&message).key(&short));
+    assert!(modern.message().is_some(), "it is acknowledged");
+    assert_eq!((modern.message(), legacy.message()), (None, None));
+    assert_eq!(server.send(&echo(&short)).status, 401);
+    let mut again = listen(&issuer.token(|_| ()));
+    let mut settings = issuer.settings("");
+    settings.rest = settings.rest.replace("name = \"echo\"", "name = \"echoes\"");
+    let mut server = server;
+    server.reload(&settings);
+    let told = again.message().unwrap();
+    assert_eq!(told["method"], "notifications/tools/list_changed");
+}
