@@ -26,7 +26,8 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
         key_source: None,
         user_claim: "sub".into(),
         user_prefix: String::new(),
-        roles_claim: Some(vec!["roles".into()]),
+        roles_claim: Some("roles".into()),
+        kept_claims: Default::default(),
         types: vec!["jwt".into()],
     };
     Tokens::new(vec![issuer], Duration::ZERO, None)

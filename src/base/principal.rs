@@ -51,6 +51,10 @@ pub struct Principal {
     /// Method, issuer and user: what sessions, cursors and buckets are bound to. It stays the same
     /// when a credential is renewed.
     pub key: String,
+    /// The scopes of its token; `None` if it has proved itself with something else.
+    pub scopes: Option<Vec<String>>,
+    /// The claims of its token that rules ask for, each with its values as texts.
+    pub claims: Vec<(String, Vec<String>)>,
     /// How long the credential holds, if its issuer has said so.
     pub term: Option<Term>,
 }
@@ -60,13 +64,14 @@ impl Principal {
     pub fn new(method: AuthMethod, user: impl Into<String>, roles: Vec<String>) -> Self {
         let user = user.into();
         let key = format!("{}:{user}", method.name());
-        Self { user, method, roles, key, term: None }
+        Self { user, method, roles, key, scopes: None, claims: Vec::new(), term: None }
     }
 
     /// A caller whose proof is good for some time.
     pub fn with_term(method: AuthMethod, user: String, roles: Vec<String>, term: Term) -> Self {
         // No issuer has a space in its name that could stand for the one between the two.
         let key = format!("{}:{} {user}", method.name(), term.issuer);
-        Self { user, method, roles, key, term: Some(term) }
+        let (scopes, claims) = (None, Vec::new());
+        Self { user, method, roles, key, scopes, claims, term: Some(term) }
     }
 }

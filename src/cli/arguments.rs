@@ -1,10 +1,14 @@
 //! What may be typed, and the help text that says so.
 
+pub(super) mod policy;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt as _};
+
+use policy::PolicyCommand;
 
 /// The help text.
 pub(super) const HELP: &str = "\
@@ -12,6 +16,8 @@ erlmcp - a hardened MCP server
 
 usage: erlmcp serve [--config FILE | --listen ADDRESS --state DIRECTORY] [--stdio] [--check]
        erlmcp key new | hash
+       erlmcp policy explain --config FILE --user NAME --tool NAME [--arguments JSON]
+       erlmcp policy test CASES --config FILE
        erlmcp validate stdin [--config FILE]
 
 serve   Serves MCP. Without a configuration: HTTPS on 127.0.0.1:8443 with a certificate and an API
@@ -27,6 +33,16 @@ serve   Serves MCP. Without a configuration: HTTPS on 127.0.0.1:8443 with a cert
 key     new   makes an API key and prints it with the hash to put into a configuration
         hash  reads a key from standard input and prints its hash
 
+policy  explain
+          Tells whether a user may do something, and which line of the configuration says so.
+          --role, --scope, --claim NAME=VALUE   what the credential brings; may be repeated
+          --transport stdio | http, --address IP   where the user is
+          --tool, --resource, --prompt, --method   what it is about
+        test
+          Asks the questions of a file, each with the verdict that is expected:
+          [[case]] user = \"alice\", tool = \"echo\", arguments = {}, expect = \"allow\"
+        Exit status 0 if it is allowed, or if all verdicts are as expected.
+
 validate stdin
         Reads JSON-RPC messages, one a line, and prints the error of each that would be refused
         for its form. Exit status 1 if there is one.
@@ -37,7 +53,7 @@ Exit status: 0 good, 1 failed, 2 not understood, 78 the configuration has proble
 ";
 
 /// What is to be done.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Command {
     /// Show the help.
     Help,
@@ -49,6 +65,8 @@ pub(super) enum Command {
     KeyNew,
     /// Hash an API key.
     KeyHash,
+    /// Ask the policy of a configuration.
+    Policy(PolicyCommand),
     /// Check messages, by the bounds of this configuration.
     ValidateStdin(Option<PathBuf>),
 }
@@ -83,6 +101,7 @@ pub(super) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         Some(Arg::Value(word)) => match word.string()?.as_str() {
             "serve" => serve(&mut parser),
             "key" => key(&mut parser),
+            "policy" => policy::parse(&mut parser),
             "validate" => validate(&mut parser),
             "help" => Ok(Command::Help),
             word => Err(UsageError(format!("there is no command `{word}`"))),

@@ -4,6 +4,7 @@
 mod arguments;
 mod key;
 mod logging;
+mod policy;
 mod serve;
 mod validate;
 
@@ -31,6 +32,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::Serve(options)) => serve::run(&options),
         Ok(Command::KeyNew) => key::new(),
         Ok(Command::KeyHash) => key::hash(),
+        Ok(Command::Policy(command)) => policy::run(&command),
         Ok(Command::ValidateStdin(config)) => validate::stdin(config.as_deref()),
         Err(UsageError(problem)) => {
             complain(&format!("erlmcp: {problem}\nTry `erlmcp --help`."));

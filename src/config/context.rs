@@ -65,6 +65,11 @@ impl<'a> Context<'a> {
         self.root
     }
 
+    /// The line of a byte offset, counted from 1.
+    pub(super) fn line_of(&self, offset: usize) -> usize {
+        self.lines.line_of(offset)
+    }
+
     /// Records an error at a byte offset.
     pub(super) fn error(&self, offset: usize, path: &str, what: &str, remedy: &str) {
         if !self.silent.get() {
@@ -184,12 +189,16 @@ impl<'a> Context<'a> {
     }
 }
 
-/// The table that knows a key, if there is exactly one: a key as common as `name` tells nothing.
+/// The table that knows a key, if there is exactly one, or the whole file: a key as common as
+/// `name` tells nothing.
 fn only_section_with<'s>(
     schema: &'s BTreeMap<String, Section>,
     key: &str,
 ) -> Option<(&'s str, &'s Section)> {
     let mut sections = schema.iter().filter(|(_, section)| section.keys.contains(&key));
+    if let Some((name, top)) = schema.get_key_value("").filter(|(_, top)| top.keys.contains(&key)) {
+        return Some((name, top));
+    }
     match (sections.next(), sections.next()) {
         (Some((name, section)), None) => Some((name, section)),
         _ => None,

@@ -7,12 +7,12 @@ use super::reader::Reader;
 use super::suggest::nearest;
 use super::time::parse_moment;
 use super::value::Value;
-use super::{jwt, oauth2, outbound};
+use super::{jwt, oauth2, outbound, rules};
 use crate::base::secret::Secret;
 use crate::guard::authn::api_key::parse_stored_form;
 use crate::guard::authn::introspection::IntrospectionSettings;
 use crate::guard::settings::{
-    ApiKey, Authentication, AuthenticationMethod, Authorization, Jwt, KeyCredential,
+    ApiKey, Authentication, AuthenticationMethod, Authorization, Jwt, KeyCredential, Lines,
 };
 use crate::mcp::methods::Permission;
 
@@ -25,15 +25,18 @@ pub(super) const PERMISSIONS: [(&str, Permission); 4] = [
 ];
 
 const SHORTEST_GOOD_KEY: usize = 16;
+const SCOPES: &str = "{ \"mcp:read\" = [\"read\"] }";
 const KEY_EXAMPLE: &str = "[{ key = { env = \"ERLMCP_API_KEY\" }, user = \"alice\" }]";
 
 /// Reads `[authorization]`.
 pub(super) fn authorization(reader: &mut Reader<'_>) -> Authorization {
     let enabled = reader.boolean("enabled", true);
-    let roles = match reader.value("roles") {
-        Some(value) => roles(&value),
+    let written = reader.value("roles");
+    let roles = match &written {
+        Some(value) => roles(value),
         None => default_roles(),
     };
+    let lines = written.map(|value| role_lines(&value)).unwrap_or_default();
     let default_role = reader.value("default_role");
     let default_name = default_role.as_ref().map(|value| role(value, &roles));
     if default_role.is_none() && !roles.contains_key("guest") {
@@ -51,7 +54,9 @@ pub(super) fn authorization(reader: &mut Reader<'_>) -> Authorization {
     });
     let user_roles = user_roles.collect();
     let default_role = default_name.flatten().unwrap_or_else(|| "guest".to_owned());
-    Authorization { enabled, default_role, roles, user_roles }
+    let scopes = reader.value("scopes").map(|value| scopes(&value)).unwrap_or_default();
+    let rules = rules::read(reader, &roles);
+    Authorization { enabled, default_role, roles, user_roles, scopes, rules, lines }
 }
 
 fn default_roles() -> BTreeMap<String, BTreeSet<Permission>> {
@@ -73,8 +78,34 @@ fn roles(value: &Value<'_>) -> BTreeMap<String, BTreeSet<Permission>> {
         .collect()
 }
 
+/// What the scopes of tokens allow. None has a space or a quote in it (RFC 6749, appendix A.4).
+fn scopes(value: &Value<'_>) -> BTreeMap<String, BTreeSet<Permission>> {
+    let is_scope = |name: &str| {
+        let is_good = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        !name.is_empty() && name.bytes().all(is_good)
+    };
+    for (name, entry) in value.entries(SCOPES) {
+        if !is_scope(&name) {
+            entry.error("is no name of a scope", &format!("write for example {SCOPES}"));
+        }
+    }
+    roles(value)
+}
+
+/// The lines on which roles stand.
+fn role_lines(value: &Value<'_>) -> Lines {
+    let context = value.context;
+    // A table that is no table is told of by who reads the roles.
+    let entries = value.value.as_table().map(|table| value.entries_of(table)).unwrap_or_default();
+    let lines = entries.into_iter().map(|(name, entry)| (name, context.line_of(entry.offset)));
+    Lines(lines.collect())
+}
+
 /// The name of a role that exists.
-fn role(value: &Value<'_>, roles: &BTreeMap<String, BTreeSet<Permission>>) -> Option<String> {
+pub(super) fn role(
+    value: &Value<'_>,
+    roles: &BTreeMap<String, BTreeSet<Permission>>,
+) -> Option<String> {
     let name = value.string("a string")?;
     if roles.contains_key(&name) {
         return Some(name);
@@ -99,11 +130,12 @@ pub(super) fn authentication(
 ) -> Authentication {
     let enabled = reader.boolean("enabled", network);
     let named = methods(reader, enabled);
+    let claims = rules::claim_names(&authorization.rules);
     let wants_tokens = named.as_ref().is_some_and(|it| it.contains(&AuthenticationMethod::Jwt));
-    let tokens = reader.table("jwt", |reader| jwt::read(reader, wants_tokens));
+    let tokens = reader.table("jwt", |reader| jwt::read(reader, &claims, wants_tokens));
     let wants_oauth2 = named.as_ref().is_some_and(|it| it.contains(&AuthenticationMethod::OAuth2));
-    let oauth2 =
-        reader.table("oauth2", |reader| oauth2::read(reader, tokens.as_ref(), wants_oauth2));
+    let oauth2 = reader
+        .table("oauth2", |reader| oauth2::read(reader, tokens.as_ref(), &claims, wants_oauth2));
     let methods = named.unwrap_or_else(|| {
         let tokens = tokens.as_ref().map(|_| AuthenticationMethod::Jwt);
         let introspection = oauth2.as_ref().map(|_| AuthenticationMethod::OAuth2);

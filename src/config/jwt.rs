@@ -2,6 +2,7 @@
 //! secret.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jsonwebtoken::Algorithm;
 
@@ -21,14 +22,18 @@ const SHARED: [Algorithm; 3] = [Algorithm::HS256, Algorithm::HS384, Algorithm::H
 const KEYS: &str = "{ \"key-2024-01\" = { file = \"/etc/erlmcp/jwt_public.pem\" } }";
 
 /// Reads `[authentication.jwt]`; `None` if there is no issuer.
-pub(super) fn read(reader: &mut Reader<'_>, is_wanted: bool) -> Option<Jwt> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    claims: &Arc<[String]>,
+    is_wanted: bool,
+) -> Option<Jwt> {
     let is_present = reader.is_present();
     let leeway = reader.seconds("leeway_seconds", 0..=300, 30);
-    let more = reader.tables("issuers", |reader| issuer(reader, true));
+    let more = reader.tables("issuers", |reader| issuer(reader, claims, true));
     let guides =
         ["required_issuer", "required_audience", "public_keys", "shared_secrets", "jwks_url"];
     let has_own = guides.map(|key| reader.has(key)).contains(&true);
-    let own = issuer(reader, has_own || (is_wanted && more.is_empty()));
+    let own = issuer(reader, claims, has_own || (is_wanted && more.is_empty()));
     let issuers: Vec<Issuer> = own.into_iter().chain(more).collect();
     let names: BTreeSet<&str> = issuers.iter().map(|issuer| issuer.name.as_str()).collect();
     if names.len() < issuers.len() {
@@ -42,7 +47,7 @@ pub(super) fn read(reader: &mut Reader<'_>, is_wanted: bool) -> Option<Jwt> {
     (is_present && !issuers.is_empty()).then_some(Jwt { issuers, leeway })
 }
 
-fn issuer(reader: &mut Reader<'_>, is_needed: bool) -> Option<Issuer> {
+fn issuer(reader: &mut Reader<'_>, claims: &Arc<[String]>, is_needed: bool) -> Option<Issuer> {
     let (name, audience) = if is_needed {
         let name = reader.required("required_issuer", ISSUER);
         (name, reader.required("required_audience", AUDIENCE))
@@ -69,12 +74,21 @@ fn issuer(reader: &mut Reader<'_>, is_needed: bool) -> Option<Issuer> {
     let user_claim = reader.string("user_claim").unwrap_or_else(|| "sub".to_owned());
     let user_prefix = reader.string("user_prefix").unwrap_or_default();
     let roles_claim = reader.string("roles_claim");
-    let roles_claim = roles_claim.map(|path| claim_path(&path));
     let types = reader.strings("types", "[\"at+jwt\"]");
     let types = types.unwrap_or_else(|| vec!["jwt".to_owned(), "at+jwt".to_owned()]);
     let types = types.iter().map(|name| name.to_ascii_lowercase()).collect();
     let name = name.filter(|_| !audiences.is_empty())?;
-    Some(Issuer { name, audiences, keys, key_source, user_claim, user_prefix, roles_claim, types })
+    Some(Issuer {
+        name,
+        audiences,
+        keys,
+        key_source,
+        user_claim,
+        user_prefix,
+        roles_claim,
+        kept_claims: Arc::clone(claims),
+        types,
+    })
 }
 
 /// Where the issuer publishes its keys. A shared secret is never published.
@@ -84,11 +98,6 @@ fn key_source(reader: &mut Reader<'_>, allowed: &[Algorithm]) -> Option<KeySourc
     let url = outbound::url(&value, &format!("jwks_url = {JWKS}"))?;
     let algorithms = allowed.iter().copied().filter(|one| !SHARED.contains(one)).collect();
     Some(KeySource { url, algorithms, timeout })
-}
-
-/// The names of a path with dots between them.
-pub(super) fn claim_path(path: &str) -> Vec<String> {
-    path.split('.').map(str::to_owned).collect()
 }
 
 pub(super) fn name_of(value: &Value<'_>) -> Option<String> {

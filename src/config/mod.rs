@@ -10,8 +10,10 @@ mod limits;
 mod oauth2;
 mod offers;
 mod outbound;
+mod policy_cases;
 mod reader;
 mod references;
+mod rules;
 mod schema;
 mod server;
 mod sources;
@@ -43,6 +45,7 @@ use crate::guard::settings::{
 use crate::mcp::settings::{CallSettings, ServerSettings, SessionSettings, TaskSettings};
 
 pub use self::diagnostics::{Problem, Problems};
+pub use self::policy_cases::{PolicyCase, load_policy_cases};
 pub use self::sources::{
     FileError, FileFacts, FileKind, MAX_FILE_BYTES, Sources, SystemSources, VariableError,
 };

@@ -1,12 +1,13 @@
 //! Reads `[authentication.oauth2]`: whom to ask about tokens that only their issuer can read. It
 //! must never show a secret.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::jwt::{audiences, claim_path, name_of};
+use super::jwt::{audiences, name_of};
 use super::outbound;
 use super::reader::Reader;
 use crate::base::secret::Secret;
@@ -21,17 +22,22 @@ const SECRET: &str = "{ env = \"OAUTH2_CLIENT_SECRET\" }";
 pub(super) fn read(
     reader: &mut Reader<'_>,
     jwt: Option<&Jwt>,
+    claims: &Arc<[String]>,
     is_wanted: bool,
 ) -> Option<IntrospectionSettings> {
     if !reader.is_present() && !is_wanted {
         // What it could say is learnt all the same.
-        reader.context().silently(|| drop(settings(reader, jwt)));
+        reader.context().silently(|| drop(settings(reader, jwt, claims)));
         return None;
     }
-    settings(reader, jwt)
+    settings(reader, jwt, claims)
 }
 
-fn settings(reader: &mut Reader<'_>, jwt: Option<&Jwt>) -> Option<IntrospectionSettings> {
+fn settings(
+    reader: &mut Reader<'_>,
+    jwt: Option<&Jwt>,
+    claims: &Arc<[String]>,
+) -> Option<IntrospectionSettings> {
     let url = reader.required("introspection_url", URL);
     let url = url.and_then(|value| outbound::url(&value, &format!("introspection_url = {URL}")));
     let client = client(reader);
@@ -49,7 +55,7 @@ fn settings(reader: &mut Reader<'_>, jwt: Option<&Jwt>) -> Option<IntrospectionS
     let takes_missing_audience = reader.boolean("allow_missing_audience", false);
     let user_claim = reader.string("user_claim").unwrap_or_else(|| "sub".to_owned());
     let user_prefix = reader.string("user_prefix").unwrap_or_default();
-    let roles_claim = reader.string("roles_claim").map(|path| claim_path(&path));
+    let roles_claim = reader.string("roles_claim");
     let ttl = reader.seconds("cache_ttl_seconds", 0..=300, 60);
     let negative_ttl = reader.seconds("negative_ttl_seconds", 0..=60, 10);
     let timeout = reader.milliseconds("timeout_ms", 100..=10_000, 5_000);
@@ -63,6 +69,7 @@ fn settings(reader: &mut Reader<'_>, jwt: Option<&Jwt>) -> Option<IntrospectionS
         user_claim,
         user_prefix,
         roles_claim,
+        kept_claims: Arc::clone(claims),
         // An answer is for those at least who wait for it.
         ttl: ttl.max(SHORTEST),
         negative_ttl: negative_ttl.max(SHORTEST),

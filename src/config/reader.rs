@@ -58,6 +58,11 @@ impl<'a> Reader<'a> {
         self.table.is_some()
     }
 
+    /// The line on which the table begins.
+    pub(super) fn line(&self) -> usize {
+        self.context.line_of(self.offset)
+    }
+
     /// Whether a key stands in the table.
     pub(super) fn has(&mut self, key: &'static str) -> bool {
         self.value(key).is_some()

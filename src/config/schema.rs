@@ -83,7 +83,7 @@ fn object(place: &Value<'_>, table: &DeTable<'_>) -> Option<Json> {
 }
 
 /// Converts one value. The depth is bounded by that of the TOML parser.
-fn convert(place: &Value<'_>, value: &DeValue<'_>) -> Option<Json> {
+pub(super) fn convert(place: &Value<'_>, value: &DeValue<'_>) -> Option<Json> {
     match value {
         DeValue::String(text) => Some(Json::String(text.as_ref().to_owned())),
         DeValue::Boolean(boolean) => Some(Json::Bool(*boolean)),

@@ -71,19 +71,18 @@ fn split(url: &str) -> (&str, &str) {
 pub struct Challenge {
     /// What all of them have in common.
     common: String,
-    /// The scopes that a first token should have.
+    /// The scope that a first token should have.
     scope: Option<String>,
 }
 
 impl Challenge {
     /// The challenges of an endpoint.
-    pub fn new(resource: Option<&ProtectedResource>, first_scopes: &[String]) -> Self {
+    pub fn new(resource: Option<&ProtectedResource>, first_scope: Option<&str>) -> Self {
         let mut common = "Bearer realm=\"erlmcp\"".to_owned();
         if let Some(resource) = resource {
             common.push_str(&format!(", resource_metadata=\"{}\"", resource.metadata_url()));
         }
-        let scope = (!first_scopes.is_empty()).then(|| first_scopes.join(" "));
-        Self { common, scope }
+        Self { common, scope: first_scope.map(str::to_owned) }
     }
 
     /// The value for a refusal; `None` for one that a token does not help against.
@@ -94,6 +93,10 @@ impl Challenge {
                 ", error=\"invalid_token\", error_description=\"The token has expired\"".to_owned()
             }
             Refusal::BadCredentials(_) => ", error=\"invalid_token\"".to_owned(),
+            Refusal::InsufficientScope(scopes) => {
+                let error = ", error=\"insufficient_scope\"";
+                return Some(format!("{}{error}, scope=\"{scopes}\"", self.common));
+            }
             _ => return None,
         };
         let scope = self.scope.as_ref().map(|scope| format!(", scope=\"{scope}\""));
@@ -133,16 +136,18 @@ mod tests {
     #[test]
     fn a_challenge_says_where_to_get_what() {
         let resource = resource("https://a.example/mcp");
-        let challenge = Challenge::new(Some(&resource), &["mcp:read".into(), "mcp:call".into()]);
+        let challenge = Challenge::new(Some(&resource), Some("mcp:read"));
         let value = |refusal| challenge.value(&refusal).unwrap_or_default();
         assert_eq!(
             value(Refusal::NoCredentials),
             "Bearer realm=\"erlmcp\", resource_metadata=\"https://a.example/.well-known/\
-             oauth-protected-resource/mcp\", scope=\"mcp:read mcp:call\""
+             oauth-protected-resource/mcp\", scope=\"mcp:read\""
         );
         assert!(value(Refusal::BadCredentials("x")).contains(", error=\"invalid_token\", scope="));
+        let more = value(Refusal::InsufficientScope("mcp:read mcp:delete".into()));
+        assert!(more.contains("error=\"insufficient_scope\", scope=\"mcp:read mcp:delete\""));
         assert_eq!(challenge.value(&Refusal::NoSession), None);
-        let plain = Challenge::new(None, &[]).value(&Refusal::NoCredentials);
+        let plain = Challenge::new(None, None).value(&Refusal::NoCredentials);
         assert_eq!(plain.as_deref(), Some("Bearer realm=\"erlmcp\""));
     }
 }

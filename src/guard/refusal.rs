@@ -1,6 +1,7 @@
 //! The one table of refusals: what each is on HTTP, in JSON-RPC, in the audit record and in the
 //! counters. A refusal tells a peer one public sentence and nothing else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
@@ -47,8 +48,11 @@ pub enum Refusal {
     NoSession,
     /// The message breaks a rule of form; HTTP status and error.
     Invalid(u16, RpcError),
-    /// The caller may not; the error is that of a thing that does not exist.
-    Denied(RpcError),
+    /// The caller may not; the error, mostly that of a thing that does not exist, and the rule of
+    /// the policy that says so.
+    Denied(RpcError, Option<Arc<str>>),
+    /// The caller could with a token that has these scopes, with spaces between them.
+    InsufficientScope(String),
     /// There is no such thing.
     NotFound(RpcError),
     /// The stream or request collides with one that is open.
@@ -66,7 +70,7 @@ impl Refusal {
         match self {
             Self::Framing(status, _) | Self::Invalid(status, _) => *status,
             Self::ForeignHost => 421,
-            Self::ForeignOrigin => 403,
+            Self::ForeignOrigin | Self::InsufficientScope(_) => 403,
             Self::NoSuchPath | Self::NoSession => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::TooLarge => 413,
@@ -76,7 +80,7 @@ impl Refusal {
             Self::TooMany(_) | Self::LockedOut(_) => 429,
             Self::Overloaded(_) | Self::Unrecorded | Self::Undecided => 503,
             Self::Conflict(_) => 409,
-            Self::Denied(error) | Self::NotFound(error) => error.status(era),
+            Self::Denied(error, _) | Self::NotFound(error) => error.status(era),
         }
     }
 
@@ -121,7 +125,12 @@ impl Refusal {
                 later(OVERLOADED, "The server cannot take requests at this moment", OVERLOAD_WAIT)
             }
             Self::NoSession => RpcError::new(SESSION_NOT_FOUND, "Session not found"),
-            Self::Invalid(_, error) | Self::Denied(error) | Self::NotFound(error) => error.clone(),
+            Self::InsufficientScope(_) => {
+                RpcError::new(INVALID_REQUEST, "The token has not the scope that this needs")
+            }
+            Self::Invalid(_, error) | Self::Denied(error, _) | Self::NotFound(error) => {
+                error.clone()
+            }
         }
     }
 
@@ -142,7 +151,10 @@ impl Refusal {
                 "authentication_failure"
             }
             Self::TooMany(_) | Self::LockedOut(_) => "rate_limit_exceeded",
-            Self::Denied(_) | Self::ForeignOrigin | Self::ForeignHost => "authorization_denied",
+            Self::Denied(..)
+            | Self::InsufficientScope(_)
+            | Self::ForeignOrigin
+            | Self::ForeignHost => "authorization_denied",
             Self::Overloaded(_) | Self::Unrecorded | Self::NoSession | Self::NotFound(_) => {
                 "request"
             }
@@ -170,7 +182,8 @@ impl Refusal {
             Self::Unrecorded => "audit_unavailable",
             Self::NoSession => "no_session",
             Self::Invalid(_, _) => "invalid_message",
-            Self::Denied(_) => "denied",
+            Self::Denied(..) => "denied",
+            Self::InsufficientScope(_) => "insufficient_scope",
             Self::NotFound(_) => "not_found",
         }
     }
@@ -235,7 +248,7 @@ mod tests {
     #[test]
     fn a_denial_cannot_be_told_from_absence() {
         let absent = Refusal::NotFound(RpcError::unknown_tool("x"));
-        let denied = Refusal::Denied(RpcError::unknown_tool("x"));
+        let denied = Refusal::Denied(RpcError::unknown_tool("x"), None);
         assert_eq!(absent.error(), denied.error());
         for era in [Era::Legacy, Era::Modern] {
             assert_eq!(absent.status(era), denied.status(era));

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::base::secret::Secret;
 use crate::guard::authn::introspection::IntrospectionSettings;
 use crate::guard::authn::jwt::Issuer;
+use crate::guard::authz::rule::Rule;
 use crate::mcp::methods::Permission;
 
 /// Which hosts a request may name, and which web pages may send one.
@@ -263,6 +264,16 @@ pub enum KeyCredential {
     },
 }
 
+/// Where roles stand in the configuration.
+#[derive(Clone, Default)]
+pub struct Lines(pub BTreeMap<String, usize>);
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lines")
+    }
+}
+
 /// Which user may do what.
 #[derive(Clone, Debug)]
 pub struct Authorization {
@@ -274,6 +285,12 @@ pub struct Authorization {
     pub roles: BTreeMap<String, BTreeSet<Permission>>,
     /// The roles of each user; default none.
     pub user_roles: BTreeMap<String, Vec<String>>,
+    /// What the scopes of a token allow; default none, and then scopes are not asked for.
+    pub scopes: BTreeMap<String, BTreeSet<Permission>>,
+    /// Rules beyond roles; default none.
+    pub rules: Vec<Rule>,
+    /// The lines of the configuration on which roles stand; none for those that are built in.
+    pub lines: Lines,
 }
 
 /// How many requests are answered, and when a guesser is locked out.

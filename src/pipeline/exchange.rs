@@ -185,6 +185,9 @@ impl Exchange {
                     object.number("status", u64::from(refusal.status(*era)));
                 }
                 object.value("code", &refusal.error().code.into());
+                if let Refusal::Denied(_, rule) = refusal {
+                    object.optional_text("rule", rule.as_deref());
+                }
             }
             Ending::Failed(error) => {
                 object.value("code", &error.code.into());

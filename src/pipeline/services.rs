@@ -128,11 +128,10 @@ impl Services {
 
     /// Tells all listeners of a change whom the present policy lets hear of it.
     pub fn publish(&self, change: &Change) {
-        use crate::mcp::methods::Permission;
         let snapshot = self.snapshot.load();
         let vouches = vouching(&snapshot);
         self.subscriptions.publish(change, |principal, _| {
-            vouches(principal) && snapshot.policy.allows(principal, Permission::Read)
+            vouches(principal) && snapshot.may_hear(principal, change)
         });
     }
 

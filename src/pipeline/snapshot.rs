@@ -9,13 +9,17 @@ use crate::backend::catalog::Catalog;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
 use crate::guard::authn::Authentication;
-use crate::guard::authz::Policy;
+use crate::guard::authz::rule::{Caller, Place, Thing};
+use crate::guard::authz::{Policy, View};
 use crate::guard::challenge::Challenge;
 use crate::guard::cors::Cors;
 use crate::guard::gate::Endpoint;
 use crate::guard::rate::RateLimiter;
+use crate::guard::validate::Call;
 use crate::mcp::legacy::table::SessionLimits;
+use crate::mcp::methods::{Method, Permission};
 use crate::mcp::outlet::OutletLimits;
+use crate::mcp::subscriptions::Change;
 use crate::proto::http1::HttpLimits;
 use crate::proto::http1::response::HeaderBlock;
 use crate::proto::json::JsonLimits;
@@ -59,8 +63,27 @@ impl Snapshot {
 
     /// True if a principal may call this tool, and so may see what came of its calls.
     pub fn may_call(&self, principal: &Principal, tool: &str) -> bool {
-        let tool = self.catalog.tool(tool);
-        tool.is_some_and(|tool| self.policy.allows(principal, tool.permission))
+        self.catalog.tool(tool).is_some_and(|tool| {
+            let thing = Thing::Tool(&tool.name);
+            self.policy.allows(principal, Method::ToolsCall, thing, tool.permission)
+        })
+    }
+
+    /// True if a principal may hear of a change.
+    pub fn may_hear(&self, principal: &Principal, change: &Change) -> bool {
+        let (method, thing) = match change {
+            Change::Tools => (Method::ToolsList, Thing::None),
+            Change::Prompts => (Method::PromptsList, Thing::None),
+            Change::Resources => (Method::ResourcesList, Thing::None),
+            Change::Resource(uri) => (Method::ResourcesRead, Thing::Resource(uri)),
+        };
+        self.policy.allows(principal, method, thing, Permission::Read)
+    }
+
+    /// The policy as it is for who makes a call.
+    pub fn view_of<'s>(&'s self, call: &'s Call) -> View<'s> {
+        let place = Place::At(call.address());
+        self.policy.for_caller(Caller { principal: call.principal(), place })
     }
 }
 

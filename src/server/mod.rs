@@ -13,3 +13,4 @@ mod watch;
 pub use builder::{Builder, StartError};
 pub use first_start::FirstKey;
 pub use running::Server;
+pub(crate) use snapshot::permission_of_tool;

@@ -26,6 +26,7 @@ use crate::guard::rate::RateLimiter;
 use crate::guard::settings::{AuthenticationMethod, Jwt, Scheme};
 use crate::mcp::definitions::Implementation;
 use crate::mcp::legacy::table::SessionLimits;
+use crate::mcp::methods::Permission;
 use crate::mcp::outlet::OutletLimits;
 use crate::pipeline::calls::tasks::TaskLimits;
 use crate::pipeline::snapshot::{CallLimits, HttpFace, Identity, Snapshot};
@@ -49,6 +50,7 @@ pub(super) fn build(
     former: Option<&Authentication>,
 ) -> Result<(Snapshot, Vec<Watched>), StartError> {
     let (catalog, watched) = catalog(configuration, extras)?;
+    warn_of_idle_rules(configuration, &catalog);
     let limits = &configuration.limits;
     let validation = &configuration.validation;
     let outlet = OutletLimits { queued_bytes: limits.stream_bytes, replay_bytes: 0 };
@@ -88,6 +90,18 @@ pub(super) fn build(
         },
     };
     Ok((snapshot, watched))
+}
+
+/// A rule that names a tool that is not there denies nothing, and its writer should know.
+fn warn_of_idle_rules(configuration: &Configuration, catalog: &Catalog) {
+    for rule in &configuration.authorization.rules {
+        for pattern in rule.tools.iter().flatten() {
+            if !catalog.tools().iter().any(|tool| pattern.matches(&tool.name)) {
+                let (name, line) = (&rule.name, rule.line);
+                log::warn!("line {line}: the rule {name:?} names a tool that is not there");
+            }
+        }
+    }
 }
 
 fn identity(configuration: &Configuration) -> Identity {
@@ -150,9 +164,16 @@ fn protected_resource(configuration: &Configuration) -> Option<ProtectedResource
         url: configuration.http.as_ref()?.public_url.clone()?,
         name: server.title.clone().unwrap_or_else(|| server.name.clone()),
         authorization_servers: servers.clone(),
-        scopes: Vec::new(),
+        scopes: configuration.authorization.scopes.keys().cloned().collect(),
         has_bound_tokens: false,
     })
+}
+
+/// The scope that a first token should have: the one that allows the least, and to look at all.
+fn first_scope(configuration: &Configuration) -> Option<&str> {
+    let scopes = configuration.authorization.scopes.iter();
+    let reading = scopes.filter(|(_, gives)| gives.contains(&Permission::Read));
+    reading.min_by_key(|(_, gives)| gives.len()).map(|(scope, _)| scope.as_str())
 }
 
 pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
@@ -161,7 +182,7 @@ pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
     let is_tls = listener.tls.is_some();
     let resource = protected_resource(configuration);
     Some(HttpFace {
-        challenge: Challenge::new(resource.as_ref(), &[]),
+        challenge: Challenge::new(resource.as_ref(), first_scope(configuration)),
         metadata: resource.as_ref().map(ProtectedResource::metadata),
         cors: Cors::new(&listener.surface),
         headers: security_headers(&configuration.security_headers, is_tls),
@@ -180,6 +201,14 @@ pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
             chunk_overhead_bytes: CHUNK_OVERHEAD,
         },
     })
+}
+
+/// The permission that a tool of the configuration needs, if there is one of this name.
+pub(crate) fn permission_of_tool(configuration: &Configuration, name: &str) -> Option<Permission> {
+    let commands = configuration.tools.iter().map(command_tool::definition);
+    let host = configuration.host.enabled.then(|| host_tool::tools(&configuration.host));
+    let mut all = commands.chain(host.into_iter().flatten().map(|(definition, _)| definition));
+    all.find(|tool| tool.name == name).map(|tool| tool.permission)
 }
 
 fn catalog(

@@ -35,6 +35,7 @@ mod modern_calls;
 mod providers;
 mod reload;
 mod revisions;
+mod rules;
 mod shutdown;
 mod stdio;
 mod subscriptions;

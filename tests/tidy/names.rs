@@ -44,7 +44,7 @@ const PLACES: [(&str, &[&str], &str); 21] = [
     ),
     (r"\bhttparse\b", &["proto/http1/head.rs"], "one strict layer stands over httparse"),
     (r"\bregex_lite\b", &["guard/schema/pattern.rs"], "patterns are translated and bounded there"),
-    (r"\blexopt\b", &["cli/arguments.rs"], "one file knows what may be typed"),
+    (r"\blexopt\b", &["cli/arguments"], "one place knows what may be typed"),
     (r"\benv_logger\b", &["cli/logging.rs"], "a library does not decide where logs go"),
     (r"\brcgen\b", &["server/tls.rs"], "certificates are made on the first start only"),
     (r"\bsignal_hook_mio\b", &["actors/reactor.rs"], "signals arrive where the waiting is done"),

@@ -7,8 +7,8 @@ use super::jwt::TokenError;
 
 /// Longest name of a user, in bytes.
 const USER_BYTES: usize = 256;
-/// Most roles that are taken out of a token.
-const MOST_ROLES: usize = 64;
+/// Most roles, scopes or values of a claim that are taken out of a token.
+const MOST_WORDS: usize = 64;
 
 /// The claims of a token.
 pub(super) type Claims = Map<String, Value>;
@@ -64,15 +64,50 @@ pub(super) fn user(claims: &Claims, claim: &str, prefix: &str) -> Result<String,
     if is_user { Ok(user) } else { Err(TokenError::User) }
 }
 
-/// The roles at the end of `path`: in an array, or in a text with spaces between them.
-pub(super) fn roles(claims: &Claims, path: Option<&[String]>) -> Result<Vec<String>, TokenError> {
-    let Some((first, rest)) = path.and_then(|path| path.split_first()) else {
-        return Ok(Vec::new());
-    };
-    let start = claims.get(first);
-    let found = rest.iter().try_fold(start, |at, name| Some(at?.get(name))).flatten();
+/// The roles at `path`: in an array, or in a text with spaces between them.
+pub(super) fn roles(claims: &Claims, path: Option<&str>) -> Result<Vec<String>, TokenError> {
+    let found = path.and_then(|path| find(claims, path));
     let roles = words(found).ok_or(TokenError::Claim("roles"))?;
-    if roles.len() > MOST_ROLES { Err(TokenError::Claim("roles")) } else { Ok(roles) }
+    if roles.len() > MOST_WORDS { Err(TokenError::Claim("roles")) } else { Ok(roles) }
+}
+
+/// The scopes (RFC 8693 section 4.2), which some issuers write as an array, or call `scp`.
+pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, TokenError> {
+    let scopes = words(claims.get("scope").or(claims.get("scp")));
+    let scopes = scopes.ok_or(TokenError::Claim("scope"))?;
+    if scopes.len() > MOST_WORDS { Err(TokenError::Claim("scope")) } else { Ok(scopes) }
+}
+
+/// The claims of these names, each with its values as texts. One that has other values is left out.
+pub(super) fn kept(claims: &Claims, names: &[String]) -> Vec<(String, Vec<String>)> {
+    let mut kept = Vec::new();
+    for name in names {
+        let values = match find(claims, name) {
+            Some(Value::Array(all)) if all.len() <= MOST_WORDS => all.iter().map(text_of).collect(),
+            Some(one) => text_of(one).map(|text| vec![text]),
+            None => None,
+        };
+        kept.extend(values.map(|values: Vec<String>| (name.clone(), values)));
+    }
+    kept
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// A claim of this name, or one inside of others, whose names stand with dots between them.
+fn find<'c>(claims: &'c Claims, path: &str) -> Option<&'c Value> {
+    if let Some(value) = claims.get(path) {
+        return Some(value);
+    }
+    let mut names = path.split('.');
+    let first = claims.get(names.next()?)?;
+    names.try_fold(first, |at, name| at.get(name))
 }
 
 /// The words of an array, or of a text with spaces between them; none of what is not there.

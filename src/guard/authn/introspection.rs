@@ -46,8 +46,11 @@ pub struct IntrospectionSettings {
     pub user_claim: String,
     /// Stands before the name, so that users of two issuers are told apart.
     pub user_prefix: String,
-    /// Where the roles stand, name by name; without it a token brings none.
-    pub roles_claim: Option<Vec<String>>,
+    /// Where the roles stand: a claim, or names with dots between them for one inside of others;
+    /// without it a token brings none.
+    pub roles_claim: Option<String>,
+    /// The claims that are kept for the rules of the policy.
+    pub kept_claims: Arc<[String]>,
     /// How long a good answer is good.
     pub ttl: Duration,
     /// How long a bad one is.

@@ -20,6 +20,7 @@ mod node;
 mod number;
 mod parts;
 mod pattern;
+mod plain;
 mod sequence;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use serde_json::Value;
 
 pub use error::{SchemaError, Violation};
 pub use pattern::PatternError;
+pub use plain::PlainPattern;
 
 use check::Runner;
 use node::{DynamicTargets, Node, NodeId};

@@ -16,13 +16,14 @@ use crate::backend::task::TaskPhase;
 use crate::base::cancel::Cause;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
+use crate::guard::authz::rule::Thing;
 use crate::guard::refusal::Refusal;
 use crate::mcp::capability::ClientCapabilities;
 use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
 use crate::mcp::input::InputRequest;
 use crate::mcp::legacy::session::{Asker, GONE, Session};
-use crate::mcp::methods::Permission;
+use crate::mcp::methods::{Method, Permission};
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::request_state::{Binding, SealError};
 use crate::pipeline::services::{Expire, Services};
@@ -133,7 +134,8 @@ impl Parked {
         }
         let (principal, tool) = (&self.script.principal, &self.script.tool);
         let is_allowed = if tool.is_empty() {
-            present.policy.allows(principal, Permission::Read)
+            let (method, thing) = (Method::PromptsGet, Thing::None);
+            present.policy.allows(principal, method, thing, Permission::Read)
         } else {
             present.may_call(principal, tool)
         };

@@ -9,9 +9,11 @@ use super::inputs;
 use super::tools::writer;
 use crate::backend::context::Context;
 use crate::backend::provider::Arguments;
+use crate::guard::authz::rule::Thing;
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
 use crate::mcp::errors::RpcError;
+use crate::mcp::methods::{Method, Permission};
 use crate::pipeline::calls::outcome::Outcome;
 use crate::pipeline::services::Services;
 use crate::pipeline::snapshot::Snapshot;
@@ -29,10 +31,11 @@ pub fn complete(snapshot: &Arc<Snapshot>, call: &Call) -> Result<Work, Refusal> 
     let version = call.version();
     if text("ref", "type") == "ref/prompt" {
         let prompt_name = text("ref", "name");
-        let prompt = snapshot
-            .catalog
-            .prompt(&prompt_name)
-            .ok_or_else(|| Refusal::NotFound(RpcError::unknown_prompt(&prompt_name)))?;
+        let thing = Thing::Prompt(&prompt_name);
+        let may_see = snapshot.view_of(call).shows(Method::PromptsGet, thing, Permission::Read);
+        let prompt = snapshot.catalog.prompt(&prompt_name).filter(|_| may_see);
+        let prompt =
+            prompt.ok_or_else(|| Refusal::NotFound(RpcError::unknown_prompt(&prompt_name)))?;
         let values = prompt.handler.complete(&name, &prefix);
         return Ok(Work::now(Outcome::Result(written(snapshot, version, &values))));
     }
@@ -40,7 +43,10 @@ pub fn complete(snapshot: &Arc<Snapshot>, call: &Call) -> Result<Work, Refusal> 
     let is_known = |provider: &Arc<dyn crate::backend::provider::ResourceProvider>| {
         provider.templates().iter().any(|known| known.uri == template) || provider.claims(&template)
     };
-    let Some(provider) = snapshot.catalog.providers().iter().find(|p| is_known(p)).cloned() else {
+    let thing = Thing::Resource(&template);
+    let may_see = snapshot.view_of(call).shows(Method::ResourcesRead, thing, Permission::Read);
+    let provider = snapshot.catalog.providers().iter().find(|provider| is_known(provider));
+    let Some(provider) = provider.filter(|_| may_see).cloned() else {
         return Err(Refusal::NotFound(RpcError::unknown_resource(&template, version)));
     };
     let snapshot = Arc::clone(snapshot);

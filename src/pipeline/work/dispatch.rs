@@ -13,6 +13,7 @@ use super::{completion, lists, tasks, tools};
 use crate::backend::context::Context;
 use crate::backend::provider::ReadError;
 use crate::base::principal::{AuthMethod, Principal};
+use crate::guard::authz::rule::Thing;
 use crate::guard::authz::{Grant, Target};
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
@@ -115,7 +116,8 @@ pub fn target_of(services: &Services, snapshot: &Snapshot, call: &Call) -> Targe
         method if method.is_about_tasks() => services
             .tasks
             .find(name, call.principal())
-            .map_or(Target::Absent, |task| tool(task.tool())),
+            .and_then(|task| snapshot.catalog.tool(task.tool()))
+            .map_or(Target::Absent, |tool| Target::Task(tool.name.clone(), tool.permission)),
         Method::PromptsGet => exists(snapshot.catalog.prompt(name).is_some()),
         Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
             exists(snapshot.catalog.provider_of(name).is_some())
@@ -277,6 +279,9 @@ fn listen_filter(services: &Services, snapshot: &Snapshot, call: &Call) -> Filte
         let list = wishes.and_then(|w| w.get(key)).and_then(Value::as_array);
         list.into_iter().flatten().filter_map(Value::as_str)
     };
+    let view = snapshot.view_of(call);
+    let may_read =
+        |uri: &str| view.shows(Method::ResourcesRead, Thing::Resource(uri), Permission::Read);
     let most = snapshot.calls.subscriptions;
     let has_resources = !snapshot.catalog.providers().is_empty();
     Filter {
@@ -284,7 +289,7 @@ fn listen_filter(services: &Services, snapshot: &Snapshot, call: &Call) -> Filte
         prompts: wish("promptsListChanged") && !snapshot.catalog.prompts().is_empty(),
         resources: wish("resourcesListChanged") && has_resources,
         uris: texts("resourceSubscriptions")
-            .filter(|uri| snapshot.catalog.provider_of(uri).is_some())
+            .filter(|uri| snapshot.catalog.provider_of(uri).is_some() && may_read(uri))
             .take(most)
             .map(str::to_owned)
             .collect(),

@@ -5,46 +5,59 @@ use std::sync::Arc;
 use super::dispatch::{Blocking, Work};
 use super::tasks;
 use super::tools::{can_call, writer};
+use crate::backend::catalog::OfferedTool;
 use crate::backend::context::Context;
 use crate::backend::provider::Failure;
+use crate::guard::authz::View;
+use crate::guard::authz::rule::{Caller, Place, Thing};
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
 use crate::mcp::era::Version;
 use crate::mcp::errors::RpcError;
+use crate::mcp::methods::{Method, Permission};
 use crate::pipeline::calls::outcome::Outcome;
 use crate::pipeline::services::Services;
 use crate::pipeline::snapshot::Snapshot;
 
 /// `tools/list`.
 pub fn tools(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
-    let permissions = snapshot.policy.permissions_of(call.principal());
+    let view = snapshot.view_of(call);
+    let may_see = |tool: &OfferedTool| {
+        view.shows(Method::ToolsCall, Thing::Tool(&tool.name), tool.permission)
+    };
     let version = call.version();
     let visible = snapshot
         .catalog
         .tools()
         .iter()
-        .filter(|tool| permissions.has(tool.permission) && can_call(tool, version))
+        .filter(|tool| can_call(tool, version) && may_see(tool))
         .map(|tool| (tool.name.as_str(), tool.json.get(version).as_slice()));
     page(services, snapshot, call, "tools", visible)
 }
 
 /// `prompts/list`.
 pub fn prompts(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
+    let view = snapshot.view_of(call);
+    let may_see = |name: &str| view.shows(Method::PromptsGet, Thing::Prompt(name), READ);
     let all = snapshot
         .catalog
         .prompts()
         .iter()
+        .filter(|prompt| may_see(&prompt.name))
         .map(|prompt| (prompt.name.as_str(), prompt.json.get(call.version()).as_slice()));
     page(services, snapshot, call, "prompts", all)
 }
 
 /// `resources/templates/list`.
 pub fn templates(services: &Services, snapshot: &Snapshot, call: &Call) -> Result<Work, Refusal> {
+    let view = snapshot.view_of(call);
+    let may_see = |uri: &str| view.shows(Method::ResourcesRead, Thing::Resource(uri), READ);
     let all: Vec<(String, Vec<u8>)> = snapshot
         .catalog
         .providers()
         .iter()
         .flat_map(|provider| provider.templates())
+        .filter(|template| may_see(&template.uri))
         .map(|template| (template.uri.clone(), template.to_json("uriTemplate", call.version())))
         .collect();
     let all = all.iter().map(|(key, json)| (key.as_str(), json.as_slice()));
@@ -97,10 +110,12 @@ pub fn resources(
         }
     };
     let (services, snapshot) = (Arc::clone(services), Arc::clone(snapshot));
-    let (version, caller) = (call.version(), call.principal().key.clone());
+    let (version, principal) = (call.version(), Arc::clone(call.principal()));
+    let place = Place::At(call.address());
     Ok(Work::Blocking(Blocking::plain(Arc::new(move |_: &Context| {
-        let (items, next) = collect(&snapshot, version, provider, last.clone())?;
-        let next = next.map(|position| services.cursors.seal(&caller, LIST, &position));
+        let view = snapshot.policy.for_caller(Caller { principal: &principal, place });
+        let (items, next) = collect(&snapshot, &view, version, provider, last.clone())?;
+        let next = next.map(|position| services.cursors.seal(&principal.key, LIST, &position));
         let json = writer(&snapshot, version).page(
             "resources",
             items.iter().map(Vec::as_slice),
@@ -111,11 +126,13 @@ pub fn resources(
 }
 
 const LIST: &str = "resources/list";
+const READ: Permission = Permission::Read;
 
 type Collected = (Vec<Vec<u8>>, Option<String>);
 
 fn collect(
     snapshot: &Snapshot,
+    view: &View<'_>,
     version: Version,
     first: usize,
     mut last: Option<String>,
@@ -129,6 +146,9 @@ fn collect(
         let found = provider.list(after.as_deref(), room.saturating_add(1))?;
         let shown = found.iter().take(room);
         let last_shown = shown.clone().next_back().map(|resource| resource.uri.clone());
+        let shown = shown.filter(|resource| {
+            view.shows(Method::ResourcesRead, Thing::Resource(&resource.uri), READ)
+        });
         items.extend(shown.map(|resource| resource.to_json("uri", version)));
         if found.len() > room {
             let position = last_shown.or(after).unwrap_or_default();

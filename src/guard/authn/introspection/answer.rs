@@ -81,5 +81,8 @@ fn principal(
     let user = claims::user(members, &settings.user_claim, &settings.user_prefix)?;
     let roles = claims::roles(members, settings.roles_claim.as_deref())?;
     let term = Term { issuer, key_id: String::new(), until };
-    Ok(Principal::with_term(AuthMethod::OAuth2, user, roles, term))
+    let scopes = Some(claims::scopes(members)?);
+    let kept = claims::kept(members, &settings.kept_claims);
+    let principal = Principal::with_term(AuthMethod::OAuth2, user, roles, term);
+    Ok(Principal { scopes, claims: kept, ..principal })
 }

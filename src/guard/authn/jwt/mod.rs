@@ -42,8 +42,11 @@ pub struct Issuer {
     pub user_claim: String,
     /// Stands before the name, so that users of two issuers are told apart.
     pub user_prefix: String,
-    /// Where the roles stand, name by name; without it a token brings none.
-    pub roles_claim: Option<Vec<String>>,
+    /// Where the roles stand: a claim, or names with dots between them for one inside of others;
+    /// without it a token brings none.
+    pub roles_claim: Option<String>,
+    /// The claims that are kept for the rules of the policy.
+    pub kept_claims: Arc<[String]>,
     /// Media types of tokens that are taken, in lower case, without `application/`; one without
     /// `typ` is taken if `jwt` is.
     pub types: Vec<String>,
@@ -238,7 +241,10 @@ impl Tokens {
         let user = claims::user(claims, &issuer.user_claim, &issuer.user_prefix)?;
         let roles = claims::roles(claims, issuer.roles_claim.as_deref())?;
         let term = Term { issuer: issuer.name.clone(), key_id, until };
-        Ok(Principal::with_term(AuthMethod::Jwt, user, roles, term))
+        let scopes = Some(claims::scopes(claims)?);
+        let kept = claims::kept(claims, &issuer.kept_claims);
+        let principal = Principal::with_term(AuthMethod::Jwt, user, roles, term);
+        Ok(Principal { scopes, claims: kept, ..principal })
     }
 }
 

@@ -111,7 +111,8 @@ fn issuer(name: &str, key: Key) -> Issuer {
         key_source: None,
         user_claim: "sub".into(),
         user_prefix: String::new(),
-        roles_claim: Some(vec!["realm".into(), "roles".into()]),
+        roles_claim: Some("realm.roles".into()),
+        kept_claims: Arc::default(),
         types: vec!["jwt".into(), "at+jwt".into()],
     }
 }
