@@ -178,6 +178,7 @@ fn snapshot(text: &str) -> Snapshot {
                 path: listener.path.clone(),
                 scheme: Scheme::Https,
                 surface: listener.surface.clone(),
+                proxies: listener.proxies.clone(),
             },
             limits: HttpLimits { head_bytes: limits.head_bytes, ..HttpLimits::default() },
         }),

@@ -134,6 +134,7 @@ smoke!(
     arguments,
     chunked,
     configuration,
+    forwarded,
     jsonrpc,
     jwks,
     jwt,

@@ -5,6 +5,7 @@
 mod answers;
 mod commands;
 mod configuration;
+mod forwarded;
 mod http;
 mod json;
 mod jwt;
@@ -18,11 +19,12 @@ mod uris;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
     ("answers", answers::answers),
     ("arguments", commands::arguments),
     ("chunked", http::chunked),
     ("configuration", configuration::configuration),
+    ("forwarded", forwarded::forwarded),
     ("jsonrpc", json::jsonrpc),
     ("jwks", jwt::jwks),
     ("jwt", jwt::jwt),

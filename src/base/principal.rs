@@ -67,10 +67,15 @@ impl Principal {
         Self { user, method, roles, key, scopes: None, claims: Vec::new(), term: None }
     }
 
+    /// The key of a user whom an issuer vouches for.
+    pub fn key_of(method: AuthMethod, issuer: &str, user: &str) -> String {
+        // No issuer has a space in its name that could stand for the one between the two.
+        format!("{}:{issuer} {user}", method.name())
+    }
+
     /// A caller whose proof is good for some time.
     pub fn with_term(method: AuthMethod, user: String, roles: Vec<String>, term: Term) -> Self {
-        // No issuer has a space in its name that could stand for the one between the two.
-        let key = format!("{}:{} {user}", method.name(), term.issuer);
+        let key = Self::key_of(method, &term.issuer, &user);
         let (scopes, claims) = (None, Vec::new());
         Self { user, method, roles, key, scopes, claims, term: Some(term) }
     }

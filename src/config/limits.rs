@@ -1,14 +1,17 @@
 //! Reads `[limits]`, `[validation]` and `[rate_limiting]`; it must never leave a bound out.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
 use super::reader::Reader;
+use super::suggest::nearest;
 use super::value::Value;
 use crate::connection::settings::Limits;
-use crate::guard::settings::{RateLimiting, Validation};
+use crate::guard::authz::wildcard::Wildcard;
+use crate::guard::settings::{Authorization, RateLimiting, Validation};
 use crate::mcp::settings::{CallSettings, SessionSettings, TaskSettings};
 
 const KIB: usize = 1 << 10;
@@ -92,8 +95,10 @@ pub(super) fn validation(reader: &mut Reader<'_>) -> Validation {
 }
 
 /// Reads `[rate_limiting]`.
-pub(super) fn rate_limiting(reader: &mut Reader<'_>) -> RateLimiting {
-    const RATES: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
+pub(super) fn rate_limiting(
+    reader: &mut Reader<'_>,
+    authorization: &Authorization,
+) -> RateLimiting {
     let rate = reader.number_in("max_attempts_per_second", RATES, 10.0);
     let networks = reader.items("exempt_networks", "[\"10.0.0.0/8\"]");
     RateLimiting {
@@ -109,7 +114,49 @@ pub(super) fn rate_limiting(reader: &mut Reader<'_>) -> RateLimiting {
         block_duration: reader.milliseconds("block_duration_ms", 1000..=86_400_000, 300_000),
         backoff_levels: backoff_levels(reader),
         exempt_networks: networks.iter().filter_map(network).collect(),
+        roles: role_rates(reader, authorization),
+        tools: rates(reader, "tools", "{ \"report_*\" = 0.1 }"),
+        methods: rates(reader, "methods", "{ \"tools/call\" = 5 }"),
+        max_failures_per_minute: reader.integer_in("max_failures_per_minute", 0..=1_000_000, 600),
+        limit_headers: reader.boolean("limit_headers", true),
     }
+}
+
+/// Requests per second that can be allowed.
+const RATES: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
+/// Most tools, and most methods, with a rate of their own.
+const MOST_RATES: usize = 100;
+
+fn role_rates(reader: &mut Reader<'_>, authorization: &Authorization) -> BTreeMap<String, f64> {
+    let Some(value) = reader.value("roles") else { return BTreeMap::new() };
+    let mut rates = BTreeMap::new();
+    for (role, value) in value.entries("{ admin = 100, guest = 2 }") {
+        if !authorization.roles.contains_key(&role) {
+            let known = authorization.roles.keys().map(String::as_str);
+            let remedy = match nearest(&role, known) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => "add it to authorization.roles".to_owned(),
+            };
+            value.error("there is no such role", &remedy);
+        }
+        if let Some(rate) = value.number_in(&RATES, 10.0) {
+            rates.insert(role, rate);
+        }
+    }
+    rates
+}
+
+/// Rates by names, in which `*` stands for any run of characters.
+fn rates(reader: &mut Reader<'_>, key: &'static str, example: &str) -> Vec<(Wildcard, f64)> {
+    let Some(value) = reader.value(key) else { return Vec::new() };
+    let entries = value.entries(example);
+    if entries.len() > MOST_RATES {
+        value.error(&format!("has more than {MOST_RATES} entries"), "use `*` in their names");
+    }
+    let rate = |(name, value): (String, Value<'_>)| {
+        value.number_in(&RATES, 10.0).map(|rate| (Wildcard::new(&name), rate))
+    };
+    entries.into_iter().take(MOST_RATES).filter_map(rate).collect()
 }
 
 /// The least whole number that is not below `rate`, at least 1.
@@ -140,7 +187,7 @@ fn backoff_levels(reader: &mut Reader<'_>) -> Vec<Duration> {
     levels.into_iter().map(Duration::from_millis).collect()
 }
 
-fn network(value: &Value<'_>) -> Option<IpNet> {
+pub(super) fn network(value: &Value<'_>) -> Option<IpNet> {
     let text = value.string("a string")?;
     let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     match network {

@@ -238,6 +238,8 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
         identity::authentication(reader, &authorization, network, keys_may_follow)
     });
     let (limits, sessions, calls, tasks) = root.table("limits", limits::limits);
+    let rate_limiting =
+        root.table("rate_limiting", |reader| limits::rate_limiting(reader, &authorization));
     root.refuse_unavailable("secrets");
     root.table("observability", |reader| {
         reader.refuse_unavailable("alerts");
@@ -250,7 +252,7 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
         outbound: root.table("outbound", outbound::read),
         authentication,
         authorization,
-        rate_limiting: root.table("rate_limiting", limits::rate_limiting),
+        rate_limiting,
         validation: root.table("validation", limits::validation),
         security_headers: root.table("security_headers", audit::security_headers),
         audit: root

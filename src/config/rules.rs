@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ipnet::IpNet;
 use serde_json::Value as Json;
 
 use super::identity::role;
+use super::limits::network;
 use super::reader::Reader;
 use super::schema::convert;
 use super::suggest::nearest;
@@ -122,16 +122,6 @@ fn text(value: &Value<'_>) -> Option<String> {
         return None;
     }
     Some(text)
-}
-
-fn network(value: &Value<'_>) -> Option<IpNet> {
-    let text = value.string("a string")?;
-    let network = text.parse().or_else(|_| text.parse().map(|ip: std::net::IpAddr| ip.into()));
-    if network.is_err() {
-        let what = format!("{} is no network", value.shown(&text));
-        value.error(&what, "write for example \"10.0.0.0/8\" or \"2001:db8::1\"");
-    }
-    network.ok()
 }
 
 pub(super) fn method(value: &Value<'_>) -> Option<Method> {

@@ -9,7 +9,8 @@ use crate::proto::http1::response::HeaderBlock;
 const MCP_REQUEST_HEADERS: &str = "accept, authorization, content-type, last-event-id, mcp-method, \
     mcp-name, mcp-protocol-version, mcp-session-id, x-api-key";
 /// Response headers that a client must be able to read.
-const EXPOSED_HEADERS: &str = "Mcp-Session-Id, MCP-Protocol-Version, Retry-After, WWW-Authenticate";
+const EXPOSED_HEADERS: &str = "Mcp-Session-Id, MCP-Protocol-Version, RateLimit-Limit, \
+    RateLimit-Remaining, RateLimit-Reset, Retry-After, WWW-Authenticate";
 
 /// Prepared CORS answers of one configuration.
 #[derive(Clone, Debug)]

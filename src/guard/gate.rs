@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use super::challenge::WELL_KNOWN;
+use super::forwarded::TrustedProxies;
 use super::origin::{Origin, is_served};
 use super::refusal::Refusal;
 use super::settings::{HttpSurface, Scheme};
@@ -76,6 +77,8 @@ pub struct Endpoint {
     pub scheme: Scheme,
     /// Hosts and origins.
     pub surface: HttpSurface,
+    /// Who is believed when it says where a request is from.
+    pub proxies: TrustedProxies,
 }
 
 impl Endpoint {

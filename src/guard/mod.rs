@@ -8,6 +8,7 @@ pub mod authn;
 pub mod authz;
 pub mod challenge;
 pub mod cors;
+pub mod forwarded;
 pub mod gate;
 pub mod headers;
 pub mod origin;

@@ -11,6 +11,7 @@ use crate::base::secret::Secret;
 use crate::guard::authn::introspection::IntrospectionSettings;
 use crate::guard::authn::jwt::Issuer;
 use crate::guard::authz::rule::Rule;
+use crate::guard::authz::wildcard::Wildcard;
 use crate::mcp::methods::Permission;
 
 /// Which hosts a request may name, and which web pages may send one.
@@ -294,7 +295,7 @@ pub struct Authorization {
 }
 
 /// How many requests are answered, and when a guesser is locked out.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RateLimiting {
     /// Whether requests are counted at all; default true.
     pub enabled: bool,
@@ -312,6 +313,18 @@ pub struct RateLimiting {
     pub backoff_levels: Vec<Duration>,
     /// Networks that are not counted; default none.
     pub exempt_networks: Vec<IpNet>,
+    /// Requests per second of one caller of a role, instead of `max_attempts_per_second`; of
+    /// several the highest. Default none.
+    pub roles: BTreeMap<String, f64>,
+    /// Calls per second of one caller of tools of these names; default without bound.
+    pub tools: Vec<(Wildcard, f64)>,
+    /// Calls per second of one caller of these methods; default without bound.
+    pub methods: Vec<(Wildcard, f64)>,
+    /// Failures a minute, from all sources together, above which the first failure of a source has
+    /// the last wait of `backoff_levels`; default 600, 0 is never.
+    pub max_failures_per_minute: u32,
+    /// Whether callers are told what is left to them; default true.
+    pub limit_headers: bool,
 }
 
 /// The bounds of one message.

@@ -35,7 +35,7 @@ pub struct Reply {
     /// Body.
     pub body: Body,
     /// What a browser is told.
-    pub cors: Option<HeaderBlock>,
+    pub extra: Option<HeaderBlock>,
     /// The connection cannot go on after it.
     pub close: bool,
 }
@@ -43,7 +43,7 @@ pub struct Reply {
 impl Reply {
     /// A reply without a body.
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Body::Empty, cors: None, close: false }
+        Self { status, headers: Vec::new(), body: Body::Empty, extra: None, close: false }
     }
 
     /// A JSON reply.
@@ -88,7 +88,7 @@ pub struct Streamed {
     /// The forms of answer that the client takes; a lone answer may be sent as JSON.
     pub accepts: Accepts,
     /// What a browser is told.
-    pub cors: Option<HeaderBlock>,
+    pub extra: Option<HeaderBlock>,
     /// What the leaving of the client cancels (modern era).
     pub cancellation: Option<Arc<Cancellation>>,
     /// The subscription that lives as long as the stream (modern era).

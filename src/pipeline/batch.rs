@@ -13,7 +13,8 @@ use super::exchange::{Ending, Exchange, Transport};
 use super::road::{CallParts, refuse};
 use super::services::Services;
 use super::snapshot::Snapshot;
-use super::work::dispatch::{Work, dispatch, target_of};
+use super::work::dispatch::{Work, dispatch};
+use super::work::grant::grant;
 use crate::backend::context::Context;
 use crate::base::clock::Now;
 use crate::guard::gate::Accepts;
@@ -125,7 +126,7 @@ pub struct Posted {
     /// The forms of answer that the client takes.
     pub accepts: Accepts,
     /// What a browser is told.
-    pub cors: Option<HeaderBlock>,
+    pub extra: Option<HeaderBlock>,
 }
 
 impl Batch<'_> {
@@ -138,24 +139,24 @@ impl Batch<'_> {
         reader: &Arc<dyn Wake>,
         now: Now,
     ) -> Answer {
-        let Posted { exchange, accepts, cors } = posted;
-        let refused = |exchange, refusal: &Refusal, cors| {
-            Answer::Reply(refuse(exchange, refusal, None, self.session.version, cors))
+        let Posted { exchange, accepts, extra } = posted;
+        let refused = |exchange, refusal: &Refusal, extra| {
+            Answer::Reply(refuse(exchange, refusal, None, self.session.version, extra))
         };
         let elements = match split(body, self.snapshot.json) {
             Ok(elements) => elements,
-            Err(refusal) => return refused(exchange, &refusal, cors),
+            Err(refusal) => return refused(exchange, &refusal, extra),
         };
         let wants_answer = elements.iter().any(is_answered);
         let (number, outlet) = self.session.open_stream();
         let Ok(ticket) = outlet.attach(Arc::clone(reader)) else {
-            return refused(exchange, &Refusal::Conflict("The stream is in use"), cors);
+            return refused(exchange, &Refusal::Conflict("The stream is in use"), extra);
         };
         exchange.finish(&Ending::Done);
         self.carry(metered, elements, &outlet, true, accepts.events, now);
         if !wants_answer {
             self.session.forget_stream(number);
-            return Answer::Reply(Reply { cors, ..Reply::empty(202) });
+            return Answer::Reply(Reply { extra, ..Reply::empty(202) });
         }
         Answer::Stream(Box::new(Streamed {
             outlet,
@@ -163,7 +164,7 @@ impl Batch<'_> {
             number: Some(number),
             opening: Opening::Nothing,
             accepts,
-            cors,
+            extra,
             cancellation: None,
             listener: None,
             place: None,
@@ -194,7 +195,7 @@ impl Batch<'_> {
             let counted = if place == 0 || !is_answered(&element) {
                 Ok(metered.again())
             } else {
-                self.snapshot.rate.meter_another(&metered, now)
+                self.snapshot.rate.meter_another(&metered, &self.snapshot.policy, now)
             };
             self.element(counted, element, heard(), &gathering, now);
         }
@@ -252,11 +253,7 @@ impl Batch<'_> {
     ) {
         exchange.set_call(call.method(), call.target());
         let parts = CallParts::of(&call);
-        let target = target_of(self.services, self.snapshot, &call);
-        let work = self
-            .snapshot
-            .policy
-            .decide(call, target)
+        let work = grant(self.services, self.snapshot, call, now)
             .and_then(|grant| dispatch(self.services, self.snapshot, grant, None));
         let waiting = Waiting { exchange, snapshot: Arc::clone(self.snapshot), parts };
         let (waiting, refusal) = match work {

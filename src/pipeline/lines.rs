@@ -16,7 +16,8 @@ use super::road::CallParts;
 use super::services::Services;
 use super::snapshot::Snapshot;
 use super::streams::begin_listening;
-use super::work::dispatch::{Work, dispatch, initialized, target_of};
+use super::work::dispatch::{Work, dispatch, initialized};
+use super::work::grant::grant;
 use crate::backend::context::Context;
 use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;
@@ -122,10 +123,7 @@ impl LineRoad {
         if parts.version.era() == Era::Modern {
             parts.session = Some(self.modern_session(&snapshot, &parts, now));
         }
-        let target = target_of(&self.services, &snapshot, &call);
-        let work = snapshot
-            .policy
-            .decide(*call, target)
+        let work = grant(&self.services, &snapshot, *call, now)
             .and_then(|grant| dispatch(&self.services, &snapshot, grant, None));
         let waiting = Waiting { exchange, snapshot, parts };
         match work {
@@ -153,7 +151,10 @@ impl LineRoad {
         if !self.services.audit.is_able() {
             return Err(Refusal::Unrecorded);
         }
-        snapshot.rate.meter(authenticated, None, now).map_err(|(_, refusal)| refusal)
+        snapshot
+            .rate
+            .meter(authenticated, None, &snapshot.policy, now)
+            .map_err(|(refusal, _)| refusal)
     }
 
     fn send(&self, json: Vec<u8>) {

@@ -41,8 +41,8 @@ pub fn reply(out: &mut Vec<u8>, reply: &Reply, around: Surroundings<'_>) {
     for (name, value) in &reply.headers {
         head = head.header(name, value.as_bytes());
     }
-    if let Some(cors) = &reply.cors {
-        head = head.block(cors);
+    if let Some(extra) = &reply.extra {
+        head = head.block(extra);
     }
     let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
     if head.content_length(length).is_ok() {
@@ -65,8 +65,8 @@ pub fn stream_head(out: &mut Vec<u8>, streamed: &Streamed, around: Surroundings<
     let mut head = begin(out, 200, around)
         .header("Content-Type", b"text/event-stream")
         .header("X-Accel-Buffering", b"no");
-    if let Some(cors) = &streamed.cors {
-        head = head.block(cors);
+    if let Some(extra) = &streamed.extra {
+        head = head.block(extra);
     }
     // All of these headers are ours.
     let _ = head.chunked();

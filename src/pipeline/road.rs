@@ -11,15 +11,16 @@ use super::exchange::{Ending, Exchange, Transport};
 use super::services::Services;
 use super::snapshot::{HttpFace, Snapshot};
 use super::streams::{self, Carried};
-use super::work::dispatch::{dispatch, target_of};
+use super::work::dispatch::dispatch;
+use super::work::grant::grant;
 use crate::backend::context::Wishes;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
 use crate::guard::authn::inquiry::Waiter;
 use crate::guard::authn::{Credentials, Occasion, Verdict, presented};
 use crate::guard::gate::{Accepts, Admitted, Passage, Purpose};
-use crate::guard::rate::Metered;
-use crate::guard::refusal::Refusal;
+use crate::guard::rate::{Level, Metered};
+use crate::guard::refusal::{Refusal, whole_seconds};
 use crate::guard::validate::http::{self, Refused, VERSION_HEADER};
 use crate::guard::validate::{Call, Incoming, Notice};
 use crate::mcp::capability::ClientCapabilities;
@@ -38,7 +39,7 @@ pub struct Entered {
     metered: Metered,
     purpose: Purpose,
     pub(super) accepts: Accepts,
-    pub(super) cors: Option<HeaderBlock>,
+    pub(super) extra: Option<HeaderBlock>,
 }
 
 /// Why a request goes no further, or not yet.
@@ -74,7 +75,7 @@ struct Known {
     snapshot: Arc<Snapshot>,
     purpose: Purpose,
     accepts: Accepts,
-    cors: Option<HeaderBlock>,
+    extra: Option<HeaderBlock>,
 }
 
 /// How often a request may wait for another server: keys may change while they are fetched.
@@ -86,7 +87,7 @@ pub(super) struct Parts {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) metered: Metered,
     pub(super) accepts: Accepts,
-    pub(super) cors: Option<HeaderBlock>,
+    pub(super) extra: Option<HeaderBlock>,
 }
 
 impl Entered {
@@ -95,8 +96,8 @@ impl Entered {
     }
 
     pub(super) fn into_parts(self) -> Parts {
-        let Self { exchange, snapshot, metered, accepts, cors, .. } = self;
-        Parts { exchange, snapshot, metered, accepts, cors }
+        let Self { exchange, snapshot, metered, accepts, extra, .. } = self;
+        Parts { exchange, snapshot, metered, accepts, extra }
     }
 }
 
@@ -104,25 +105,26 @@ impl Entered {
 pub fn enter(
     services: &Arc<Services>,
     head: &Head,
-    address: IpAddr,
+    peer: IpAddr,
     reader: &Arc<dyn Wake>,
     now: Now,
 ) -> Result<Entered, Stop> {
     let snapshot = services.snapshot.load_full();
     let Some(face) = &snapshot.http else { return Err(Stop::Reply(Reply::empty(503))) };
+    let address = face.endpoint.proxies.client(head, peer);
     let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
-    let cors = cors_of(face, head);
+    let extra = cors_of(face, head);
     let (admitted, purpose, accepts) = match face.endpoint.admit(head, address) {
         Ok(Passage::Enter(admitted, purpose, accepts)) => (admitted, purpose, accepts),
         Ok(Passage::Preflight(origin)) => {
             return Err(Stop::Reply(preflight(exchange, face, head, &origin)));
         }
-        Ok(Passage::Metadata) => return Err(Stop::Reply(metadata(exchange, face, cors))),
+        Ok(Passage::Metadata) => return Err(Stop::Reply(metadata(exchange, face, extra))),
         Err(refusal) => {
-            return Err(Stop::Reply(refuse(exchange, &refusal, None, version_of(head), cors)));
+            return Err(Stop::Reply(refuse(exchange, &refusal, None, version_of(head), extra)));
         }
     };
-    let known = Known { exchange, snapshot, purpose, accepts, cors };
+    let known = Known { exchange, snapshot, purpose, accepts, extra };
     let credentials = known.snapshot.authentication.tagged(presented(head));
     if let Some(refusal) = known.comes_too_often(&credentials, &admitted, now) {
         return Err(known.refuse(head, &refusal));
@@ -155,9 +157,12 @@ impl Known {
         now: Now,
     ) -> Option<Refusal> {
         let address = admitted.address()?;
-        let early = self.snapshot.rate.before_authentication(address, credentials.tag(), now);
+        let authentication = &self.snapshot.authentication;
+        let claimed = || authentication.claimed_by(credentials);
+        let rate = &self.snapshot.rate;
+        let early = rate.before_authentication(address, credentials.tag(), claimed, now);
         // Who presents nothing is told to authenticate, however often it asks.
-        let asks_in_vain = self.snapshot.authentication.is_on() && credentials.are_absent();
+        let asks_in_vain = authentication.is_on() && credentials.are_absent();
         early.err().filter(|_| !asks_in_vain)
     }
 
@@ -188,7 +193,8 @@ impl Known {
             Verdict::Refused(admitted, refusal) => {
                 if let (Refusal::BadCredentials(_), Some(address)) = (&refusal, admitted.address())
                 {
-                    self.snapshot.rate.failed(address, now);
+                    let claimed = self.snapshot.authentication.claimed_by(credentials);
+                    self.snapshot.rate.failed(address, claimed, now);
                 }
                 return Err(self.refuse(head, &refusal));
             }
@@ -197,17 +203,22 @@ impl Known {
         if !self.exchange.services().audit.is_able() {
             return Err(self.refuse(head, &Refusal::Unrecorded));
         }
-        match self.snapshot.rate.meter(authenticated, credentials.tag(), now) {
+        let policy = &self.snapshot.policy;
+        match self.snapshot.rate.meter(authenticated, credentials.tag(), policy, now) {
             Ok(metered) => {
-                let Self { exchange, snapshot, purpose, accepts, cors } = self;
-                Ok(Entered { exchange, snapshot, metered, purpose, accepts, cors })
+                let Self { exchange, snapshot, purpose, accepts, extra } = self;
+                let extra = with_level(extra, metered.level());
+                Ok(Entered { exchange, snapshot, metered, purpose, accepts, extra })
             }
-            Err((_, refusal)) => Err(self.refuse(head, &refusal)),
+            Err((refusal, level)) => {
+                self.extra = with_level(self.extra, level);
+                Err(self.refuse(head, &refusal))
+            }
         }
     }
 
     fn refuse(self, head: &Head, refusal: &Refusal) -> Stop {
-        Stop::Reply(refuse(self.exchange, refusal, None, version_of(head), self.cors))
+        Stop::Reply(refuse(self.exchange, refusal, None, version_of(head), self.extra))
     }
 }
 
@@ -229,13 +240,13 @@ pub fn walk(
 }
 
 fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, now: Now) -> Answer {
-    let Parts { mut exchange, snapshot, metered, accepts, cors } = entered.into_parts();
+    let Parts { mut exchange, snapshot, metered, accepts, extra } = entered.into_parts();
     let services = Arc::clone(exchange.services());
     let find =
         |id: &str, principal: &_| services.sessions.find(id, principal, &snapshot.sessions, now);
     let call = match http::check(metered, head, body, snapshot.json, find) {
         Ok(Incoming::Call(call)) => call,
-        Ok(Incoming::Notice(notice, session)) => return accept(exchange, notice, session, cors),
+        Ok(Incoming::Notice(notice, session)) => return accept(exchange, notice, session, extra),
         Ok(Incoming::Batch(metered, session)) => {
             let batch = Batch {
                 services: &services,
@@ -244,7 +255,7 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
                 transport: Transport::Http,
                 address: metered.address(),
             };
-            let posted = Posted { exchange, accepts, cors };
+            let posted = Posted { exchange, accepts, extra };
             return batch.post(posted, metered, body, reader, now);
         }
         Err(refused) => {
@@ -252,19 +263,18 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
             if let Some(method) = method {
                 exchange.set_call(method, None);
             }
-            return Answer::Reply(refuse(exchange, &refusal, id.as_ref(), version, cors));
+            return Answer::Reply(refuse(exchange, &refusal, id.as_ref(), version, extra));
         }
     };
     exchange.set_call(call.method(), call.target());
     let parts = CallParts::of(&call);
-    let target = target_of(&services, &snapshot, &call);
-    let decided = snapshot.policy.decide(*call, target);
+    let decided = grant(&services, &snapshot, *call, now);
     let header = |name: &str| mirrored_header(head, name);
     let is_modern = parts.version.era() == Era::Modern;
     let work = decided.and_then(|grant| {
         dispatch(&services, &snapshot, grant, if is_modern { Some(&header) } else { None })
     });
-    let carried = Carried { exchange, snapshot, accepts, cors, parts };
+    let carried = Carried { exchange, snapshot, accepts, extra, parts };
     match work {
         Ok(work) => streams::carry_out(carried, work, reader, now),
         Err(refusal) => Answer::Reply(carried.refuse(&refusal)),
@@ -320,7 +330,7 @@ fn accept(
     exchange: Exchange,
     notice: Notice,
     session: Option<Arc<Session>>,
-    cors: Option<HeaderBlock>,
+    extra: Option<HeaderBlock>,
 ) -> Answer {
     match (notice, session) {
         (Notice::Cancelled(id), Some(session)) => session.cancel(&id),
@@ -328,12 +338,12 @@ fn accept(
         _ => {}
     }
     exchange.finish(&Ending::Done);
-    Answer::Reply(Reply { cors, ..Reply::empty(202) })
+    Answer::Reply(Reply { extra, ..Reply::empty(202) })
 }
 
 /// DELETE: the client says that it will not come back.
 fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
-    let Parts { exchange, snapshot, metered, cors, .. } = entered.into_parts();
+    let Parts { exchange, snapshot, metered, extra, .. } = entered.into_parts();
     let sessions = &exchange.services().sessions;
     // The modern era has no sessions, whatever its clients send.
     let session_id =
@@ -345,11 +355,11 @@ fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
             Some(session) => {
                 sessions.remove(&session.id);
                 exchange.finish(&Ending::Done);
-                return Answer::Reply(Reply { cors, ..Reply::empty(204) });
+                return Answer::Reply(Reply { extra, ..Reply::empty(204) });
             }
         },
     };
-    Answer::Reply(refuse(exchange, &refusal, None, version_of(head), cors))
+    Answer::Reply(refuse(exchange, &refusal, None, version_of(head), extra))
 }
 
 /// Bytes that are no request of ours, or never become one.
@@ -362,16 +372,16 @@ pub fn malformed(
 ) -> Reply {
     let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let snapshot = services.snapshot.load();
-    let cors = snapshot.http.as_ref().zip(head).and_then(|(face, head)| cors_of(face, head));
+    let extra = snapshot.http.as_ref().zip(head).and_then(|(face, head)| cors_of(face, head));
     // What had no head has no id either, as the transport tells it in each of its revisions.
     let version = head.map_or(Version::NEWEST, version_of);
-    Reply { close: true, ..refuse(exchange, refusal, None, version, cors) }
+    Reply { close: true, ..refuse(exchange, refusal, None, version, extra) }
 }
 
 /// A request that was let in, and whose body never became whole.
 pub fn give_up(entered: Entered, head: &Head, refusal: &Refusal) -> Reply {
-    let Entered { exchange, cors, .. } = entered;
-    Reply { close: true, ..refuse(exchange, refusal, None, version_of(head), cors) }
+    let Entered { exchange, extra, .. } = entered;
+    Reply { close: true, ..refuse(exchange, refusal, None, version_of(head), extra) }
 }
 
 /// Ends an exchange with a refusal and makes its reply.
@@ -380,7 +390,7 @@ pub(super) fn refuse(
     refusal: &Refusal,
     id: Option<&Id>,
     version: Version,
-    cors: Option<HeaderBlock>,
+    extra: Option<HeaderBlock>,
 ) -> Reply {
     let mut reply = Reply::refusal(refusal, id, version);
     let snapshot = exchange.services().snapshot.load();
@@ -389,20 +399,35 @@ pub(super) fn refuse(
     }
     reply.headers.push(("X-Request-Id", exchange.id().to_string()));
     exchange.finish(&Ending::Refused(refusal, version.era()));
-    Reply { cors, ..reply }
+    Reply { extra, ..reply }
 }
 
 fn preflight(exchange: Exchange, face: &HttpFace, head: &Head, origin: &str) -> Reply {
     exchange.finish(&Ending::Done);
     let requested = head.header_str("access-control-request-headers");
-    Reply { cors: Some(face.cors.preflight(origin, requested)), ..Reply::empty(204) }
+    Reply { extra: Some(face.cors.preflight(origin, requested)), ..Reply::empty(204) }
 }
 
 /// Where to get a token: told to anybody, for nobody can know it before.
-fn metadata(exchange: Exchange, face: &HttpFace, cors: Option<HeaderBlock>) -> Reply {
+fn metadata(exchange: Exchange, face: &HttpFace, extra: Option<HeaderBlock>) -> Reply {
     exchange.finish(&Ending::Done);
     let document = face.metadata.clone().unwrap_or_default();
-    Reply { cors, ..Reply::json(200, document) }
+    Reply { extra, ..Reply::json(200, document) }
+}
+
+/// Adds what is left to the caller (draft-ietf-httpapi-ratelimit-headers, in the form with a header
+/// for each number, which most clients read).
+fn with_level(extra: Option<HeaderBlock>, level: Option<Level>) -> Option<HeaderBlock> {
+    let Some(level) = level else { return extra };
+    let mut extra = extra.unwrap_or_default();
+    let mut number = |name: &str, value: u64| {
+        // A number can always be written.
+        let _ = extra.push(name, value.to_string().as_bytes());
+    };
+    number("RateLimit-Limit", level.burst);
+    number("RateLimit-Remaining", level.left);
+    number("RateLimit-Reset", whole_seconds(level.rested_in));
+    Some(extra)
 }
 
 /// What a page is told on every response, if it is one that may call.

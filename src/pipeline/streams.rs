@@ -40,7 +40,7 @@ pub struct Carried {
     /// The forms of answer it takes.
     pub accepts: Accepts,
     /// What a browser is told.
-    pub cors: Option<HeaderBlock>,
+    pub extra: Option<HeaderBlock>,
     /// What is left of the call.
     pub parts: CallParts,
 }
@@ -48,7 +48,7 @@ pub struct Carried {
 impl Carried {
     /// Ends the call with a refusal.
     pub fn refuse(self, refusal: &Refusal) -> Reply {
-        refuse(self.exchange, refusal, Some(&self.parts.id), self.parts.version, self.cors)
+        refuse(self.exchange, refusal, Some(&self.parts.id), self.parts.version, self.extra)
     }
 }
 
@@ -89,7 +89,7 @@ fn quick(carried: Carried, run: QuickRun) -> Reply {
     let mut json = Vec::with_capacity(256);
     let status = outcome.write(&mut json, &id, version.era());
     carried.exchange.finish(&outcome.ending());
-    Reply { cors: carried.cors, ..reply_with(status, json, carried.accepts) }
+    Reply { extra: carried.extra, ..reply_with(status, json, carried.accepts) }
 }
 
 /// A call that may take its time: its answer comes out of a stream.
@@ -109,7 +109,7 @@ fn park(
     let Ok(ticket) = outlet.attach(Arc::clone(reader)) else {
         return Err(Box::new((carried, Refusal::Conflict("The stream is in use"))));
     };
-    let Carried { exchange, snapshot, accepts, cors, parts } = carried;
+    let Carried { exchange, snapshot, accepts, extra, parts } = carried;
     let (era, version) = (parts.version.era(), parts.version);
     let cancellation = Arc::new(Cancellation::default());
     let waiting = Waiting { exchange, snapshot, parts };
@@ -130,7 +130,7 @@ fn park(
                 Opening::Nothing
             },
             accepts,
-            cors,
+            extra,
             cancellation: Some(cancellation).filter(|_| era == Era::Modern),
             listener: None,
             place: None,
@@ -141,7 +141,7 @@ fn park(
             if let (Some(session), Some(number)) = (session, number) {
                 session.forget_stream(number);
             }
-            Err(Box::new((Carried { exchange, snapshot, accepts, cors, parts }, refusal)))
+            Err(Box::new((Carried { exchange, snapshot, accepts, extra, parts }, refusal)))
         }
     }
 }
@@ -168,7 +168,7 @@ fn listen(carried: Carried, filter: Filter, reader: &Arc<dyn Wake>) -> Carrying<
         number: None,
         opening: Opening::Nothing,
         accepts: EVENTS,
-        cors: carried.cors,
+        extra: carried.extra,
         cancellation: None,
         listener: Some(listener),
         place: None,
@@ -219,7 +219,7 @@ fn initialize(carried: Carried, now: Now) -> Carrying<Reply> {
     carried.exchange.finish(&Ending::Done);
     let mut reply = reply_with(200, json, carried.accepts);
     reply.headers.push(("Mcp-Session-Id", session.id.clone()));
-    Ok(Reply { cors: carried.cors, ..reply })
+    Ok(Reply { extra: carried.extra, ..reply })
 }
 
 /// GET: the standalone stream of a legacy session, or a stream that broke off.
@@ -233,14 +233,14 @@ pub fn open(entered: Entered, head: &Head, reader: &Arc<dyn Wake>, now: Now) -> 
                 number: Some(number),
                 opening: Opening::Nothing,
                 accepts: EVENTS,
-                cors: entered.cors,
+                extra: entered.extra,
                 cancellation: None,
                 listener: None,
                 place: None,
             }))
         }
         Err(refusal) => {
-            let reply = refuse(entered.exchange, &refusal, None, version_of(head), entered.cors);
+            let reply = refuse(entered.exchange, &refusal, None, version_of(head), entered.extra);
             Answer::Reply(reply)
         }
     }

@@ -192,6 +192,7 @@ pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
             metadata_path: resource.map(|resource| resource.path().to_owned()),
             scheme: if is_tls { Scheme::Https } else { Scheme::Http },
             surface: listener.surface.clone(),
+            proxies: listener.proxies.clone(),
         },
         limits: HttpLimits {
             head_bytes: limits.head_bytes,

@@ -33,6 +33,7 @@ mod limits;
 mod modern;
 mod modern_calls;
 mod providers;
+mod rates;
 mod reload;
 mod revisions;
 mod rules;

@@ -78,7 +78,7 @@ impl Issuer {
         json!({ "kty": "RSA", "use": "sig", "kid": id, "n": modulus, "e": "AQAB" })
     }
 
-    fn settings(&self, more: &str) -> Settings {
+    pub(crate) fn settings(&self, more: &str) -> Settings {
         let public = self.directory.path().join("public.pem");
         Settings::with(&format!(
             "{ECHO}{}\n[authentication.jwt]\nrequired_issuer = \"{ISSUER}\"\n\

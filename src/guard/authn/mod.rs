@@ -185,6 +185,16 @@ impl Authentication {
         Credentials { presented, tag }
     }
 
+    /// Whom a token claims to be for, before anything of it is believed: the key of the principal
+    /// that it would prove. `None` for other credentials.
+    pub fn claimed_by(&self, credentials: &Credentials<'_>) -> Option<String> {
+        let tokens = self.proofs.as_ref()?.tokens.as_ref()?;
+        match credentials.presented {
+            Presented::Secret(secret) if Tokens::look_like(secret) => tokens.claimed_by(secret),
+            _ => None,
+        }
+    }
+
     /// True if the principal could still prove itself as it did; asked of whoever only listens.
     pub fn vouches_for(&self, principal: &Principal, unix_seconds: u64, now: Now) -> bool {
         match (&self.proofs, principal.method) {

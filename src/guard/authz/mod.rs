@@ -153,6 +153,14 @@ impl Policy {
         &self.rules
     }
 
+    /// The roles of a principal: those of its credential and of its user, or the default one.
+    pub fn roles_of<'p>(&'p self, principal: &'p Principal) -> impl Iterator<Item = &'p str> {
+        let given = self.user_roles.get(&principal.user);
+        let has_own = given.is_some() || !principal.roles.is_empty();
+        let own = principal.roles.iter().chain(given.into_iter().flatten()).map(String::as_str);
+        own.chain((!has_own).then_some(self.default_role.as_str()))
+    }
+
     /// The policy as it is for one caller.
     pub fn for_caller<'p>(&'p self, caller: Caller<'p>) -> View<'p> {
         let given = self.user_roles.get(&caller.principal.user);

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::*;
+use crate::guard::forwarded::ForwardedHeader;
 use crate::guard::settings::{HostPattern, OriginPattern};
 use crate::proto::buffer::Buffer;
 use crate::proto::http1::{Decoded, HttpLimits, RequestDecoder};
@@ -39,6 +40,7 @@ fn endpoint() -> Endpoint {
             allowed_headers: vec![],
             preflight_max_age: Duration::ZERO,
         },
+        proxies: TrustedProxies { networks: vec![], header: ForwardedHeader::Forwarded },
     }
 }
 

@@ -10,43 +10,81 @@ use super::SHORTEST_WAIT;
 use crate::base::clock::Now;
 
 /// Tokens per second, and how many a rested bucket holds.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rate {
     pub(super) per_second: f64,
     pub(super) burst: f64,
 }
 
+impl Rate {
+    /// An empty bucket of this rate, which has a token again after `wait`.
+    pub(super) fn empty(self, wait: Duration) -> Level {
+        Level { burst: whole(self.burst), left: 0, rested_in: wait }
+    }
+}
+
+/// A number of tokens, rounded down.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tokens are not negative, and a cast of what is too large ends at the largest"
+)]
+fn whole(tokens: f64) -> u64 {
+    tokens as u64
+}
+
+/// What is in a bucket after a token was taken, or could not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level {
+    /// The tokens that a rested bucket holds.
+    pub burst: u64,
+    /// Those that are left.
+    pub left: u64,
+    /// The time until it is rested.
+    pub rested_in: Duration,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
+    rate: Rate,
     tokens: f64,
     updated: Now,
 }
 
 impl Bucket {
     fn full(rate: Rate, now: Now) -> Self {
-        Self { tokens: rate.burst, updated: now }
+        Self { rate, tokens: rate.burst, updated: now }
     }
 
-    fn refill(&mut self, rate: Rate, now: Now) {
-        let gained = now.since(self.updated).as_secs_f64() * rate.per_second;
-        self.tokens = (self.tokens + gained).min(rate.burst);
+    fn refill(&mut self, now: Now) {
+        let gained = now.since(self.updated).as_secs_f64() * self.rate.per_second;
+        self.tokens = (self.tokens + gained).min(self.rate.burst);
         self.updated = self.updated.max(now);
     }
 
-    fn take(&mut self, rate: Rate, now: Now) -> Result<(), Duration> {
-        self.refill(rate, now);
+    fn take(&mut self, rate: Rate, now: Now) -> Result<Level, Duration> {
+        self.refill(now);
+        if self.rate != rate {
+            // Other roles, other rates: what is missing stays missing.
+            self.tokens = (self.tokens + rate.burst - self.rate.burst).clamp(0.0, rate.burst);
+            self.rate = rate;
+        }
         if self.tokens >= 1.0 {
             self.tokens -= 1.0;
-            return Ok(());
+            let rested_in = seconds((rate.burst - self.tokens) / rate.per_second);
+            return Ok(Level { burst: whole(rate.burst), left: whole(self.tokens), rested_in });
         }
-        let wait = (1.0 - self.tokens) / rate.per_second;
-        Err(Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX).max(SHORTEST_WAIT))
+        Err(seconds((1.0 - self.tokens) / rate.per_second).max(SHORTEST_WAIT))
     }
 
-    fn is_rested(mut self, rate: Rate, now: Now) -> bool {
-        self.refill(rate, now);
-        self.tokens >= rate.burst
+    fn is_rested(mut self, now: Now) -> bool {
+        self.refill(now);
+        self.tokens >= self.rate.burst
     }
+}
+
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 const SHARDS: usize = 16;
@@ -56,7 +94,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Buckets by key; keys are keyed hashes, so nobody can choose them to meet in one shard.
 #[derive(Debug)]
 pub(super) struct Buckets {
-    rate: Rate,
     per_shard: usize,
     shards: [Mutex<Shard>; SHARDS],
 }
@@ -69,28 +106,27 @@ struct Shard {
 }
 
 impl Buckets {
-    pub(super) fn new(rate: Rate, entries: usize) -> Self {
+    pub(super) fn new(entries: usize) -> Self {
         let shard = || Mutex::new(Shard { buckets: HashMap::new(), shared: None, swept: None });
-        Self { rate, per_shard: entries.div_ceil(SHARDS), shards: std::array::from_fn(|_| shard()) }
+        Self { per_shard: entries.div_ceil(SHARDS), shards: std::array::from_fn(|_| shard()) }
     }
 
     /// Takes one token of `key`, or gives the time until there is one.
-    pub(super) fn take(&self, key: u64, now: Now) -> Result<(), Duration> {
+    pub(super) fn take(&self, key: u64, rate: Rate, now: Now) -> Result<Level, Duration> {
         let Some(shard) = self.shards.get(usize::try_from(key >> 60).unwrap_or(0)) else {
             return Err(SHORTEST_WAIT);
         };
         let mut shard = shard.lock();
         if let Some(bucket) = shard.buckets.get_mut(&key) {
-            return bucket.take(self.rate, now);
+            return bucket.take(rate, now);
         }
         if shard.buckets.len() >= self.per_shard {
-            shard.sweep(self.rate, now);
+            shard.sweep(now);
         }
         if shard.buckets.len() >= self.per_shard {
-            let full = Bucket::full(self.rate, now);
-            return shard.shared.get_or_insert(full).take(self.rate, now);
+            return shard.shared.get_or_insert(Bucket::full(rate, now)).take(rate, now);
         }
-        shard.buckets.entry(key).or_insert(Bucket::full(self.rate, now)).take(self.rate, now)
+        shard.buckets.entry(key).or_insert(Bucket::full(rate, now)).take(rate, now)
     }
 
     #[cfg(test)]
@@ -100,12 +136,12 @@ impl Buckets {
 }
 
 impl Shard {
-    fn sweep(&mut self, rate: Rate, now: Now) {
+    fn sweep(&mut self, now: Now) {
         if self.swept.is_some_and(|swept| now.since(swept) < SWEEP_EVERY) {
             return;
         }
         self.swept = Some(now);
-        self.buckets.retain(|_, bucket| !bucket.is_rested(rate, now));
+        self.buckets.retain(|_, bucket| !bucket.is_rested(now));
     }
 }
 
@@ -126,31 +162,44 @@ mod tests {
 
     #[test]
     fn tokens_come_back_with_time_and_never_more_than_the_burst() {
-        let buckets = Buckets::new(RATE, 100);
+        let buckets = Buckets::new(100);
         for _ in 0..3 {
-            assert_eq!(buckets.take(1, at(0)), Ok(()));
+            assert!(buckets.take(1, RATE, at(0)).is_ok());
         }
-        assert_eq!(buckets.take(1, at(0)), Err(Duration::from_millis(500)));
-        assert_eq!(buckets.take(1, at(500)), Ok(()));
-        assert!(buckets.take(1, at(400)).is_err(), "time that runs back gives nothing");
+        assert_eq!(buckets.take(1, RATE, at(0)), Err(Duration::from_millis(500)));
+        assert!(buckets.take(1, RATE, at(500)).is_ok());
+        assert!(buckets.take(1, RATE, at(400)).is_err(), "time that runs back gives nothing");
         for _ in 0..3 {
-            assert_eq!(buckets.take(1, at(1_000_000)), Ok(()));
+            assert!(buckets.take(1, RATE, at(1_000_000)).is_ok());
         }
-        assert!(buckets.take(1, at(1_000_000)).is_err());
+        assert!(buckets.take(1, RATE, at(1_000_000)).is_err());
+    }
+
+    #[test]
+    fn another_rate_neither_forgives_nor_takes() {
+        let buckets = Buckets::new(100);
+        let large = Rate { per_second: 20.0, burst: 30.0 };
+        for _ in 0..3 {
+            buckets.take(1, RATE, at(0)).unwrap();
+        }
+        let level = buckets.take(1, large, at(0)).unwrap();
+        assert_eq!((level.burst, level.left), (30, 26));
+        assert_eq!(level.rested_in, Duration::from_millis(200));
+        assert!(buckets.take(1, RATE, at(0)).is_err());
     }
 
     #[test]
     fn a_flood_of_keys_is_bounded_and_does_not_free_an_offender() {
-        let buckets = Buckets::new(RATE, 160);
+        let buckets = Buckets::new(160);
         for _ in 0..3 {
-            let _ = buckets.take(key(7), at(0));
+            let _ = buckets.take(key(7), RATE, at(0));
         }
         for n in 1_000..100_000 {
-            let _ = buckets.take(key(n), at(1));
+            let _ = buckets.take(key(n), RATE, at(1));
         }
         assert!(buckets.len() <= 160);
-        assert!(buckets.take(key(7), at(1)).is_err(), "the offender is still known");
-        assert!(buckets.take(key(200_000), at(1)).is_err(), "newcomers share one bucket");
-        assert!(buckets.take(key(200_000), at(10_000)).is_ok(), "the rested make room");
+        assert!(buckets.take(key(7), RATE, at(1)).is_err(), "the offender is still known");
+        assert!(buckets.take(key(200_000), RATE, at(1)).is_err(), "newcomers share one bucket");
+        assert!(buckets.take(key(200_000), RATE, at(10_000)).is_ok(), "the rested make room");
     }
 }

@@ -17,6 +17,13 @@ struct Failures {
     blocked_until: Now,
 }
 
+/// The failures of all sources in the present minute.
+#[derive(Debug, Default)]
+struct Minute {
+    began: Option<Now>,
+    failures: u32,
+}
+
 /// The table of failures; see the module.
 #[derive(Debug)]
 pub(super) struct Lockout {
@@ -25,6 +32,8 @@ pub(super) struct Lockout {
     backoff: Vec<Duration>,
     entries: usize,
     failures: Mutex<HashMap<u64, Failures>>,
+    most_per_minute: u32,
+    minute: Mutex<Minute>,
     known_good: Mutex<HashMap<u64, Now>>,
 }
 
@@ -36,6 +45,8 @@ impl Lockout {
             backoff: settings.backoff_levels.clone(),
             entries,
             failures: Mutex::default(),
+            most_per_minute: settings.max_failures_per_minute,
+            minute: Mutex::default(),
             known_good: Mutex::default(),
         }
     }
@@ -47,8 +58,30 @@ impl Lockout {
         if wait.is_zero() { None } else { Some(wait) }
     }
 
+    /// True if so many sources fail that each of them may be one of many that guess together.
+    fn is_storm(&self, now: Now) -> bool {
+        const MINUTE: Duration = Duration::from_secs(60);
+        let mut minute = self.minute.lock();
+        if minute.began.is_none_or(|began| now.since(began) >= MINUTE) {
+            *minute = Minute { began: Some(now), failures: 0 };
+        }
+        minute.failures = minute.failures.saturating_add(1);
+        self.most_per_minute > 0 && minute.failures > self.most_per_minute
+    }
+
     /// Counts a failure of this source and sets its wait.
     pub(super) fn failed(&self, source: u64, now: Now) {
+        let longest = self.backoff.last().copied().unwrap_or_default();
+        let least = if self.is_storm(now) { longest } else { Duration::ZERO };
+        self.mark(source, least, now);
+    }
+
+    /// Counts the same failure once more, under whom it claims to be; `pair` stands for both.
+    pub(super) fn failed_as(&self, pair: u64, now: Now) {
+        self.mark(pair, Duration::ZERO, now);
+    }
+
+    fn mark(&self, source: u64, least: Duration, now: Now) {
         let mut table = self.failures.lock();
         if table.len() >= self.entries && !table.contains_key(&source) {
             table.retain(|_, failures| !self.is_forgotten(failures, now));
@@ -63,7 +96,7 @@ impl Lockout {
         }
         failures.count = failures.count.saturating_add(1);
         failures.last = now;
-        failures.blocked_until = now.plus(self.wait_after(failures.count));
+        failures.blocked_until = now.plus(self.wait_after(failures.count).max(least));
     }
 
     /// The wait after the `count`th failure: the levels in turn, then the block.
@@ -110,7 +143,8 @@ mod tests {
             max_failures: 5,
             block_duration: Duration::from_secs(300),
             backoff_levels: [0, 1, 2, 4, 8, 16].map(Duration::from_secs).into(),
-            exempt_networks: vec![],
+            max_failures_per_minute: 10,
+            ..RateLimiting::default()
         };
         Lockout::new(&settings, 4)
     }
@@ -130,6 +164,18 @@ mod tests {
         assert_eq!(lockout.wait(1, at(301)), None);
         lockout.failed(1, at(302));
         assert_eq!(lockout.wait(1, at(302)), None, "the old failures are forgotten");
+    }
+
+    #[test]
+    fn when_many_sources_fail_each_waits_long_from_the_first_failure_on() {
+        let lockout = lockout();
+        for source in 0..10 {
+            lockout.failed(source % 3, at(0));
+        }
+        lockout.failed(7, at(1));
+        assert_eq!(lockout.wait(7, at(1)), Some(Duration::from_secs(16)));
+        lockout.failed(8, at(61));
+        assert_eq!(lockout.wait(8, at(61)), None, "a minute later it is over");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod completion;
 pub mod dispatch;
+pub mod grant;
 pub mod inputs;
 pub mod lists;
 pub mod tasks;

@@ -217,6 +217,14 @@ impl Tokens {
         self.judge(trusted, &token, unix_seconds, now)
     }
 
+    /// The key of the principal that a token would prove, if all of it were true.
+    pub(super) fn claimed_by(&self, text: &str) -> Option<String> {
+        let (trusted, token) = self.open(text).ok()?;
+        let issuer = &trusted.issuer;
+        let user = claims::user(&token.claims, &issuer.user_claim, &issuer.user_prefix).ok()?;
+        Some(Principal::key_of(AuthMethod::Jwt, &issuer.name, &user))
+    }
+
     /// A token and the issuer that it names; nothing of it is believed yet.
     fn open<'t>(&self, text: &'t str) -> Result<(&Trusted, Token<'t>), TokenError> {
         let token = Token::parse(text)?;
