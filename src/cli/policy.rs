@@ -38,10 +38,10 @@ impl<'a> Asked<'a> {
 
     fn ask(&self, question: &Question) -> Option<Answer> {
         let tool = |name: &str| permission_of_tool(&self.configuration, name);
-        question.ask(&self.policy, tool)
+        question.ask(&self.policy, tool, |verdict| self.told(verdict))
     }
 
-    fn because(&self, because: &Because) -> String {
+    fn because(&self, because: Because<'_>) -> String {
         let at = |line: &dyn Display| format!("{}:{line}", self.file.display());
         match because {
             Because::Off => "permissions are not asked for (authorization.enabled = false)".into(),
@@ -53,19 +53,19 @@ impl<'a> Asked<'a> {
                 Some(line) => format!("the role {role:?} gives it ({})", at(line)),
                 None => format!("the role {role:?} gives it (built in)"),
             },
-            Because::Rule(number) => match self.policy.rules().get(*number) {
+            Because::Rule(number) => match self.policy.rules().get(number) {
                 Some(rule) => format!("the rule {:?} decides it ({})", &*rule.name, at(&rule.line)),
                 None => String::new(),
             },
         }
     }
 
-    fn told(&self, verdict: &Verdict) -> String {
+    fn told(&self, verdict: &Verdict<'_>) -> String {
         match verdict {
-            Verdict::Allowed(because) => format!("allowed: {}", self.because(because)),
-            Verdict::Denied(because) => format!("denied: {}", self.because(because)),
+            Verdict::Allowed(because) => format!("allowed: {}", self.because(*because)),
+            Verdict::Denied(because) => format!("denied: {}", self.because(*because)),
             Verdict::DeniedArguments(because) => {
-                format!("denied with these arguments: {}", self.because(because))
+                format!("denied with these arguments: {}", self.because(*because))
             }
             Verdict::LacksScope(scopes) => {
                 format!("denied: the token would have to have the scopes {scopes:?}")
@@ -84,12 +84,10 @@ fn explain(config: &Path, question: &Question) -> Result<ExitCode, Problems> {
     let roles = if answer.roles.is_empty() { "none".into() } else { answer.roles.join(", ") };
     let text = format!(
         "{}\n{} needs: {needs}\nroles of {:?}: {roles}\n",
-        asked.told(&answer.verdict),
-        question.subject,
-        question.user,
+        answer.verdict, question.subject, question.user,
     );
     say(&text);
-    Ok(if answer.verdict.is_allowed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if answer.is_allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn test(config: &Path, file: &Path) -> Result<ExitCode, Problems> {
@@ -99,14 +97,12 @@ fn test(config: &Path, file: &Path) -> Result<ExitCode, Problems> {
     let mut failed = 0_usize;
     for PolicyCase { line, question, is_allowed } in &cases {
         let answer = asked.ask(question);
-        let is_as_expected =
-            answer.as_ref().is_some_and(|it| it.verdict.is_allowed()) == *is_allowed;
+        let is_as_expected = answer.as_ref().is_some_and(|it| it.is_allowed) == *is_allowed;
         if is_as_expected {
             continue;
         }
         failed += 1;
-        let told =
-            answer.map_or("denied: there is no such tool".into(), |it| asked.told(&it.verdict));
+        let told = answer.map_or("denied: there is no such tool".into(), |it| it.verdict);
         let expected = if *is_allowed { "allow" } else { "deny" };
         let (file, subject) = (file.display(), &question.subject);
         text.push_str(&format!(

@@ -420,13 +420,9 @@ fn metadata(exchange: Exchange, face: &HttpFace, extra: Option<HeaderBlock>) -> 
 fn with_level(extra: Option<HeaderBlock>, level: Option<Level>) -> Option<HeaderBlock> {
     let Some(level) = level else { return extra };
     let mut extra = extra.unwrap_or_default();
-    let mut number = |name: &str, value: u64| {
-        // A number can always be written.
-        let _ = extra.push(name, value.to_string().as_bytes());
-    };
-    number("RateLimit-Limit", level.burst);
-    number("RateLimit-Remaining", level.left);
-    number("RateLimit-Reset", whole_seconds(level.rested_in));
+    extra.push_number("RateLimit-Limit", level.burst);
+    extra.push_number("RateLimit-Remaining", level.left);
+    extra.push_number("RateLimit-Reset", whole_seconds(level.rested_in));
     Some(extra)
 }
 

@@ -92,20 +92,20 @@ impl Grant {
 
 /// What is decided, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Verdict<'p> {
     /// It may be done; why.
-    Allowed(Because),
+    Allowed(Because<'p>),
     /// It may not, whatever the arguments are; why.
-    Denied(Because),
+    Denied(Because<'p>),
     /// It may not with these arguments; why.
-    DeniedArguments(Because),
+    DeniedArguments(Because<'p>),
     /// It could be done with a token of these scopes.
     LacksScope(String),
 }
 
 /// What has decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Because {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Because<'p> {
     /// Nobody is asked for permissions.
     Off,
     /// Nothing more is needed than to be known.
@@ -113,7 +113,7 @@ pub enum Because {
     /// The rule with this number, from 0.
     Rule(usize),
     /// This role gives the permission.
-    Role(String),
+    Role(&'p str),
     /// A scope of the token gives it, and its user has no roles that could.
     Scope,
     /// The process that started us may do everything.
@@ -122,7 +122,7 @@ pub enum Because {
     Nothing,
 }
 
-impl Verdict {
+impl Verdict<'_> {
     /// True if it may be done.
     pub fn is_allowed(&self) -> bool {
         matches!(self, Self::Allowed(_))
@@ -155,29 +155,25 @@ impl Policy {
 
     /// The roles of a principal: those of its credential and of its user, or the default one.
     pub fn roles_of<'p>(&'p self, principal: &'p Principal) -> impl Iterator<Item = &'p str> {
-        let given = self.user_roles.get(&principal.user);
-        let has_own = given.is_some() || !principal.roles.is_empty();
-        let own = principal.roles.iter().chain(given.into_iter().flatten()).map(String::as_str);
-        own.chain((!has_own).then_some(self.default_role.as_str()))
+        let given = self.user_roles.get(&principal.user).into_iter().flatten();
+        let own = principal.roles.iter().chain(given).map(String::as_str);
+        own.chain((!self.has_own_roles(principal)).then_some(self.default_role.as_str()))
     }
 
     /// The policy as it is for one caller.
     pub fn for_caller<'p>(&'p self, caller: Caller<'p>) -> View<'p> {
-        let given = self.user_roles.get(&caller.principal.user);
-        let own = caller.principal.roles.iter().chain(given.into_iter().flatten());
-        let mut roles: Vec<&str> = own.map(String::as_str).collect();
         let is_by_scope = !self.scopes.is_empty() && caller.principal.scopes.is_some();
-        let has_own = !roles.is_empty() || given.is_some();
-        if !has_own && !is_by_scope {
-            roles.push(&self.default_role);
-        }
-        let rules = if self.enabled && !self.rules.is_empty() {
+        let mut view = View { policy: self, caller, rules: Vec::new(), is_by_scope };
+        if self.enabled && !self.rules.is_empty() {
+            let roles: Vec<&str> = view.roles().collect();
             let all = self.rules.iter().enumerate();
-            all.filter(|(_, rule)| rule.is_about(caller, &roles)).collect()
-        } else {
-            Vec::new()
-        };
-        View { policy: self, caller, roles, rules, is_by_scope, has_own }
+            view.rules = all.filter(|(_, rule)| rule.is_about(caller, &roles)).collect();
+        }
+        view
+    }
+
+    fn has_own_roles(&self, principal: &Principal) -> bool {
+        !principal.roles.is_empty() || self.user_roles.contains_key(&principal.user)
     }
 
     /// True if the principal, wherever it is, may do this: the question of notices.
@@ -209,9 +205,8 @@ impl Policy {
             }
             (Needs::ToolPermission, Target::Nothing) => Some(Permission::Execute),
         };
-        let verdict = {
+        let refusal = {
             let caller = Caller { principal: call.principal(), place: Place::At(call.address()) };
-            let view = self.for_caller(caller);
             let thing = thing_of(&call, &target);
             let nothing = Map::new();
             let given = call.params().get("arguments").and_then(|given| given.as_object());
@@ -219,24 +214,33 @@ impl Policy {
                 Method::ToolsCall | Method::PromptsGet => Arguments::Are(given.unwrap_or(&nothing)),
                 _ => Arguments::Any,
             };
-            view.judge(call.method(), thing, needs, arguments)
+            let verdict = self.for_caller(caller).judge(call.method(), thing, needs, arguments);
+            self.refusal(&call, &verdict)
         };
-        match verdict {
-            Verdict::Allowed(_) => Ok(Grant { call }),
-            Verdict::Denied(because) => {
-                Err(Refusal::Denied(absence(&call), self.rule_named_by(&because)))
-            }
-            Verdict::DeniedArguments(because) => {
-                let error = RpcError::invalid_params("These arguments are not permitted");
-                Err(Refusal::Denied(error, self.rule_named_by(&because)))
-            }
-            Verdict::LacksScope(scopes) => Err(Refusal::InsufficientScope(scopes)),
+        match refusal {
+            None => Ok(Grant { call }),
+            Some(refusal) => Err(refusal),
         }
     }
 
-    fn rule_named_by(&self, because: &Because) -> Option<Arc<str>> {
+    /// What a verdict is to who makes the call; `None` if it may be made.
+    fn refusal(&self, call: &Call, verdict: &Verdict<'_>) -> Option<Refusal> {
+        match verdict {
+            Verdict::Allowed(_) => None,
+            Verdict::Denied(because) => {
+                Some(Refusal::Denied(absence(call), self.rule_named_by(*because)))
+            }
+            Verdict::DeniedArguments(because) => {
+                let error = RpcError::invalid_params("These arguments are not permitted");
+                Some(Refusal::Denied(error, self.rule_named_by(*because)))
+            }
+            Verdict::LacksScope(scopes) => Some(Refusal::InsufficientScope(scopes.clone())),
+        }
+    }
+
+    fn rule_named_by(&self, because: Because<'_>) -> Option<Arc<str>> {
         match because {
-            Because::Rule(number) => self.rules.get(*number).map(|rule| Arc::clone(&rule.name)),
+            Because::Rule(number) => self.rules.get(number).map(|rule| Arc::clone(&rule.name)),
             _ => None,
         }
     }

@@ -66,8 +66,10 @@ pub struct Question {
 /// The answer to a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What is decided.
-    pub verdict: Verdict,
+    /// Whether it may be done.
+    pub is_allowed: bool,
+    /// What is decided, in words; `told` was given to say them.
+    pub verdict: String,
     /// The permission that is needed, if any is.
     pub needs: Option<Permission>,
     /// The roles that count.
@@ -75,12 +77,13 @@ pub struct Answer {
 }
 
 impl Question {
-    /// Asks a policy; `tool` tells what a tool needs, if there is one of that name. `None` if what
-    /// is asked about is not there.
+    /// Asks a policy; `tool` tells what a tool needs, if there is one of that name, and `told` a
+    /// verdict in words. `None` if what is asked about is not there.
     pub fn ask(
         &self,
         policy: &Policy,
         tool: impl Fn(&str) -> Option<Permission>,
+        told: impl Fn(&Verdict<'_>) -> String,
     ) -> Option<Answer> {
         let method = match (self.way, &self.scopes, self.claims.is_empty()) {
             (Way::Stdio, _, _) => AuthMethod::Local,
@@ -112,8 +115,8 @@ impl Question {
             Subject::Resource(_) | Subject::Method(_) => Arguments::Any,
         };
         let verdict = view.judge(method, thing, needs, arguments);
-        let roles = view.roles().iter().map(|role| (*role).to_owned()).collect();
-        Some(Answer { verdict, needs, roles })
+        let roles = view.roles().map(str::to_owned).collect();
+        Some(Answer { is_allowed: verdict.is_allowed(), verdict: told(&verdict), needs, roles })
     }
 }
 

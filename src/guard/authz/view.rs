@@ -10,17 +10,13 @@ use crate::mcp::methods::{Method, Permission};
 pub struct View<'p> {
     pub(super) policy: &'p Policy,
     pub(super) caller: Caller<'p>,
-    /// The roles that it has, the default one if it has none.
-    pub(super) roles: Vec<&'p str>,
     /// The rules that are about it, with their numbers.
     pub(super) rules: Vec<(usize, &'p Rule)>,
     /// Its token has scopes, and they count.
     pub(super) is_by_scope: bool,
-    /// Roles were given to it.
-    pub(super) has_own: bool,
 }
 
-impl View<'_> {
+impl<'p> View<'p> {
     /// Decides whether a method may be called on a thing that needs this permission, or none.
     pub fn judge(
         &self,
@@ -28,7 +24,7 @@ impl View<'_> {
         thing: Thing<'_>,
         needs: Option<Permission>,
         arguments: Arguments<'_>,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         if !self.policy.enabled {
             return Verdict::Allowed(Because::Off);
         }
@@ -62,9 +58,11 @@ impl View<'_> {
         )
     }
 
-    /// The roles that count.
-    pub fn roles(&self) -> &[&str] {
-        &self.roles
+    /// The roles that count: the default one is not for those whose scopes do.
+    pub fn roles(&self) -> impl Iterator<Item = &'p str> {
+        let (policy, principal) = (self.policy, self.caller.principal);
+        let has_some = !self.is_by_scope || policy.has_own_roles(principal);
+        has_some.then(|| policy.roles_of(principal)).into_iter().flatten()
     }
 
     fn about(
@@ -86,16 +84,17 @@ impl View<'_> {
         thing: Thing<'_>,
         needs: Option<Permission>,
         arguments: Arguments<'_>,
-    ) -> Verdict {
+    ) -> Verdict<'p> {
         let Some(needs) = needs else { return Verdict::Allowed(Because::NothingNeeded) };
         if self.caller.principal.method == AuthMethod::Local {
             return Verdict::Allowed(Because::Local);
         }
-        let gives = |role: &&&str| self.policy.role(role).has(needs);
-        if let Some(role) = self.roles.iter().find(gives) {
-            return Verdict::Allowed(Because::Role((*role).to_owned()));
+        if let Some(role) = self.roles().find(|role| self.policy.role(role).has(needs)) {
+            return Verdict::Allowed(Because::Role(role));
         }
-        if self.is_by_scope && !self.has_own && self.policy.all_scopes().has(needs) {
+        let is_by_scope_only =
+            self.is_by_scope && !self.policy.has_own_roles(self.caller.principal);
+        if is_by_scope_only && self.policy.all_scopes().has(needs) {
             return Verdict::Allowed(Because::Scope);
         }
         let mut with_others = None;
