@@ -32,6 +32,7 @@ use erlmcp::mcp::outlet::{OutletLimits, Wake};
 use erlmcp::pipeline::answer::Answer;
 use erlmcp::pipeline::calls::tasks::TaskLimits;
 use erlmcp::pipeline::record::Record;
+use erlmcp::pipeline::road::Peer;
 use erlmcp::pipeline::services::{Audit, Errand, Expire, Job, Jobs, Outbound, Services, Timer};
 use erlmcp::pipeline::snapshot::{CallLimits, HttpFace, Identity, Snapshot};
 use erlmcp::pipeline::{render, road};
@@ -134,7 +135,7 @@ fn authentication(configuration: &Configuration) -> Authentication {
         return Authentication::off();
     }
     let keys = ApiKeys::new(&settings.api_keys, None).unwrap();
-    Authentication::by(Proofs { keys, tokens: None, introspection: None })
+    Authentication::by(Proofs { keys, tokens: None, introspection: None, certificates: None })
 }
 
 fn snapshot(text: &str) -> Snapshot {
@@ -245,6 +246,7 @@ fn whole_road(text: &str) -> Box<dyn FnMut()> {
     let services = Arc::new(services.unwrap());
     let reader: Arc<dyn Wake> = Arc::new(Nowhere);
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let peer = Peer { address, certificate: None };
     let bytes = [head_bytes(), BODY.as_bytes().to_vec()].concat();
     let (mut input, mut decoder, mut out) = (Buffer::new(), RequestDecoder::new(), Vec::new());
     Box::new(move || {
@@ -253,7 +255,7 @@ fn whole_road(text: &str) -> Box<dyn FnMut()> {
         let face = present.http.as_ref().unwrap();
         input.extend(black_box(&bytes));
         let Ok(Decoded::Head(head)) = decoder.decode(&mut input, &face.limits) else { panic!() };
-        let Ok(entered) = road::enter(&services, &head, address, &reader, now) else { panic!() };
+        let Ok(entered) = road::enter(&services, &head, &peer, &reader, now) else { panic!() };
         let Ok(Decoded::Body(body)) = decoder.decode(&mut input, &face.limits) else { panic!() };
         let Answer::Reply(reply) = road::walk(entered, &head, &body, &reader, now) else {
             panic!()
@@ -280,7 +282,8 @@ fn main() {
     };
     let wake: Arc<dyn Wake> = Arc::new(Nowhere);
     let now = Now::read();
-    let occasion = Occasion { now, unix_seconds: 0, wake: &wake, may_wait: true };
+    let occasion =
+        Occasion { now, unix_seconds: 0, wake: &wake, may_wait: true, certificate: None };
     let key = || {
         let credentials = authentication.tagged(presented(black_box(&shown)));
         let _ = black_box(authentication.authenticate(admit_local(), &credentials, &occasion));

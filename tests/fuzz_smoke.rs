@@ -132,6 +132,7 @@ macro_rules! smoke {
 smoke!(
     answers,
     arguments,
+    certificates,
     chunked,
     configuration,
     forwarded,

@@ -28,6 +28,7 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
         user_prefix: String::new(),
         roles_claim: Some("roles".into()),
         kept_claims: Default::default(),
+        requires_bound_tokens: false,
         types: vec!["jwt".into()],
     };
     Tokens::new(vec![issuer], Duration::ZERO, None)

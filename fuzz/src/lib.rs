@@ -3,6 +3,7 @@
 //! it finds wrong answers too; it must never wait, nor touch a file it did not make.
 
 mod answers;
+mod certificates;
 mod commands;
 mod configuration;
 mod forwarded;
@@ -19,9 +20,10 @@ mod uris;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("answers", answers::answers),
     ("arguments", commands::arguments),
+    ("certificates", certificates::certificates),
     ("chunked", http::chunked),
     ("configuration", configuration::configuration),
     ("forwarded", forwarded::forwarded),

@@ -9,6 +9,8 @@ pub enum AuthMethod {
     Jwt,
     /// A token that its issuer was asked about.
     OAuth2,
+    /// A certificate of the client.
+    Mtls,
     /// The process that started us, over stdio.
     Local,
     /// Authentication is switched off.
@@ -22,6 +24,7 @@ impl AuthMethod {
             Self::ApiKey => "api_key",
             Self::Jwt => "jwt",
             Self::OAuth2 => "oauth2",
+            Self::Mtls => "mtls",
             Self::Local => "local",
             Self::None => "none",
         }
@@ -55,6 +58,8 @@ pub struct Principal {
     pub scopes: Option<Vec<String>>,
     /// The claims of its token that rules ask for, each with its values as texts.
     pub claims: Vec<(String, Vec<String>)>,
+    /// The SHA-256 thumbprint of the certificate that its token is bound to (RFC 8705).
+    pub bound_to: Option<[u8; 32]>,
     /// How long the credential holds, if its issuer has said so.
     pub term: Option<Term>,
 }
@@ -64,7 +69,8 @@ impl Principal {
     pub fn new(method: AuthMethod, user: impl Into<String>, roles: Vec<String>) -> Self {
         let user = user.into();
         let key = format!("{}:{user}", method.name());
-        Self { user, method, roles, key, scopes: None, claims: Vec::new(), term: None }
+        let (scopes, claims) = (None, Vec::new());
+        Self { user, method, roles, key, scopes, claims, bound_to: None, term: None }
     }
 
     /// The key of a user whom an issuer vouches for.
@@ -77,6 +83,6 @@ impl Principal {
     pub fn with_term(method: AuthMethod, user: String, roles: Vec<String>, term: Term) -> Self {
         let key = Self::key_of(method, &term.issuer, &user);
         let (scopes, claims) = (None, Vec::new());
-        Self { user, method, roles, key, scopes, claims, term: Some(term) }
+        Self { user, method, roles, key, scopes, claims, bound_to: None, term: Some(term) }
     }
 }

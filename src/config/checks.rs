@@ -6,6 +6,7 @@ use super::outbound;
 use super::tls::TlsTable;
 use super::transports::is_loopback;
 use crate::connection::settings::HttpListener;
+use crate::guard::settings::AuthenticationMethod;
 
 /// What one table says that another one makes wrong.
 pub(super) fn check(
@@ -21,6 +22,7 @@ pub(super) fn check(
             "add [transports.stdio] or [transports.http]",
         );
     }
+    check_mtls(context, settings);
     outbound::check(context, &settings.authentication, &settings.outbound);
     if let Some(listener) = &settings.http {
         check_listener(context, settings, listener, insecure_listeners);
@@ -34,6 +36,24 @@ pub(super) fn check(
             "write verify = \"verify_peer\", or for tests development.insecure_listeners = true",
         );
     }
+}
+
+/// Certificates prove nothing unless clients are asked for them and an authority vouches for them.
+fn check_mtls(context: &Context<'_>, settings: &Configuration) {
+    let authentication = &settings.authentication;
+    if !authentication.enabled || !authentication.methods.contains(&AuthenticationMethod::Mtls) {
+        return;
+    }
+    let tls = settings.http.as_ref().and_then(|listener| listener.tls.as_ref());
+    let (what, remedy) = match tls {
+        None => ("\"mtls\" proves nothing without TLS", "add [tls]"),
+        Some(tls) if !tls.verify_peer || tls.client_authorities.is_none() => (
+            "\"mtls\" proves nothing, for clients are not asked for certificates",
+            "write for example tls.cacertfile = \"/etc/erlmcp/tls/ca.crt\"",
+        ),
+        Some(_) => return,
+    };
+    context.error_at("authentication.methods", what, remedy);
 }
 
 fn check_listener(

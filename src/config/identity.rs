@@ -7,7 +7,7 @@ use super::reader::Reader;
 use super::suggest::nearest;
 use super::time::parse_moment;
 use super::value::Value;
-use super::{jwt, oauth2, outbound, rules};
+use super::{jwt, mtls, oauth2, outbound, rules};
 use crate::base::secret::Secret;
 use crate::guard::authn::api_key::parse_stored_form;
 use crate::guard::authn::introspection::IntrospectionSettings;
@@ -169,8 +169,12 @@ pub(super) fn authentication(
         );
     }
     let authorization_servers = authorization_servers(reader, tokens.as_ref(), oauth2.as_ref());
-    reader.refuse_unavailable("mtls");
-    Authentication { enabled, methods, api_keys, jwt: tokens, oauth2, authorization_servers }
+    let wants_mtls = methods.contains(&AuthenticationMethod::Mtls);
+    let mtls = reader.table("mtls", |reader| mtls::read(reader, &authorization.roles, wants_mtls));
+    if mtls.is_some() && !wants_mtls {
+        jwt::unused(reader, "mtls");
+    }
+    Authentication { enabled, methods, api_keys, jwt: tokens, oauth2, mtls, authorization_servers }
 }
 
 /// The issuers that clients get tokens from: those that are named, or all that have a URL.
@@ -202,10 +206,11 @@ fn is_empty(value: &Value<'_>) -> bool {
 }
 
 fn methods(reader: &mut Reader<'_>, enabled: bool) -> Option<Vec<AuthenticationMethod>> {
-    const METHODS: [(&str, AuthenticationMethod); 3] = [
+    const METHODS: [(&str, AuthenticationMethod); 4] = [
         ("api_key", AuthenticationMethod::ApiKey),
         ("jwt", AuthenticationMethod::Jwt),
         ("oauth2", AuthenticationMethod::OAuth2),
+        ("mtls", AuthenticationMethod::Mtls),
     ];
     let value = reader.value("methods")?;
     let items = value.items("[\"api_key\"]");
@@ -215,11 +220,7 @@ fn methods(reader: &mut Reader<'_>, enabled: bool) -> Option<Vec<AuthenticationM
     }
     let mut methods = Vec::new();
     for item in &items {
-        if let Some(name) = item.value.as_str().filter(|n| *n == "mtls") {
-            item.refuse_unavailable(name);
-        } else if let Some(method) = item.choice(&METHODS) {
-            methods.push(method);
-        }
+        methods.extend(item.choice(&METHODS));
     }
     Some(methods)
 }

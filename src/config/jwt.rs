@@ -74,6 +74,7 @@ fn issuer(reader: &mut Reader<'_>, claims: &Arc<[String]>, is_needed: bool) -> O
     let user_claim = reader.string("user_claim").unwrap_or_else(|| "sub".to_owned());
     let user_prefix = reader.string("user_prefix").unwrap_or_default();
     let roles_claim = reader.string("roles_claim");
+    let requires_bound_tokens = reader.boolean("require_bound_tokens", false);
     let types = reader.strings("types", "[\"at+jwt\"]");
     let types = types.unwrap_or_else(|| vec!["jwt".to_owned(), "at+jwt".to_owned()]);
     let types = types.iter().map(|name| name.to_ascii_lowercase()).collect();
@@ -87,6 +88,7 @@ fn issuer(reader: &mut Reader<'_>, claims: &Arc<[String]>, is_needed: bool) -> O
         user_prefix,
         roles_claim,
         kept_claims: Arc::clone(claims),
+        requires_bound_tokens,
         types,
     })
 }

@@ -7,6 +7,7 @@ mod diagnostics;
 mod identity;
 mod jwt;
 mod limits;
+mod mtls;
 mod oauth2;
 mod offers;
 mod outbound;

@@ -42,6 +42,15 @@ pub(super) fn read(reader: &mut Reader<'_>) -> TlsTable {
             "write verify = \"verify_peer\"",
         );
     }
+    let lists = reader.items("crlfiles", "[\"/etc/erlmcp/tls/ca.crl\"]");
+    if let (Some(first), None) = (lists.first(), &authorities) {
+        first.error("is of no use without `cacertfile`", "add the authorities of the clients");
+    }
+    let revocation_lists = lists.iter().filter_map(|value| {
+        let path = value.absolute_path("/etc/erlmcp/tls/ca.crl")?;
+        (!enabled || is_file(value, &path)).then_some(path)
+    });
+    let revocation_lists = revocation_lists.collect();
     TlsTable {
         present,
         enabled,
@@ -50,6 +59,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> TlsTable {
             versions: versions(reader),
             verify_peer,
             client_authorities,
+            revocation_lists,
             client_certificate_required: required,
             handshake_timeout: reader.milliseconds("handshake_timeout_ms", 100..=120_000, 10_000),
         },

@@ -13,7 +13,9 @@ use super::phase::Phase;
 use super::scratch::Scratch;
 use super::settings::Limits;
 use crate::base::clock::Now;
+use crate::guard::authn::certificate::ClientCertificate;
 use crate::mcp::outlet::Wake;
+use crate::pipeline::road::Peer;
 use crate::pipeline::services::Services;
 use crate::proto::buffer::Buffer;
 use crate::proto::http1::RequestDecoder;
@@ -67,7 +69,7 @@ pub struct Rest {
 #[derive(Debug)]
 pub struct Conn {
     pub(super) link: Link,
-    pub(super) address: IpAddr,
+    pub(super) peer: Peer,
     pub(super) phase: Phase,
     pub(super) decoder: RequestDecoder,
     pub(super) input: Buffer,
@@ -96,7 +98,7 @@ impl Conn {
         let phase = if link.is_handshaking() { Phase::Handshake } else { Phase::Idle };
         Self {
             link,
-            address,
+            peer: Peer { address, certificate: None },
             phase,
             decoder: RequestDecoder::new(),
             input: Buffer::new(),
@@ -175,6 +177,8 @@ impl Conn {
             }
             self.link.send(&[], step.now)?;
             if !self.link.is_handshaking() {
+                let certificate = self.link.peer_certificate().map(ClientCertificate::new);
+                self.peer.certificate = certificate.map(Arc::new);
                 self.enter(Phase::Idle, step.now);
             }
         }

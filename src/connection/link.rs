@@ -64,6 +64,11 @@ impl Link {
         self.wire.is_handshaking()
     }
 
+    /// The certificate that the peer has shown, in DER, once the handshake is done.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        self.wire.peer_certificate()
+    }
+
     /// Since when the peer takes nothing of what waits for it.
     pub fn stalled_since(&self) -> Option<Now> {
         self.stalled_since

@@ -36,7 +36,7 @@ impl Conn {
     fn take_head(&mut self, step: &mut Step<'_>, face: &HttpFace, head: Head) -> io::Result<()> {
         self.requests = self.requests.saturating_add(1);
         let services = &step.around.services;
-        let entered = road::enter(services, &head, self.address, step.reader, step.now);
+        let entered = road::enter(services, &head, &self.peer, step.reader, step.now);
         self.take_entered(step, face, head, entered)
     }
 
@@ -48,7 +48,8 @@ impl Conn {
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Proving(proving) if is_late || proving.waiting.is_over() => {
                 let Proving { head, waiting } = *proving;
-                let entered = road::enter_again(waiting, &head, step.reader, is_late, step.now);
+                let entered =
+                    road::enter_again(waiting, &head, &self.peer, step.reader, is_late, step.now);
                 self.take_entered(step, face, head, entered)?;
                 Ok(Turn::Again)
             }
@@ -158,7 +159,7 @@ impl Conn {
             _ => {
                 let head = self.decoder.take_refused_head();
                 let services = &step.around.services;
-                road::malformed(services, &refusal, head.as_ref(), self.address, step.now)
+                road::malformed(services, &refusal, head.as_ref(), self.peer.address, step.now)
             }
         };
         self.reply(step, face, &reply, false)

@@ -66,6 +66,8 @@ pub struct TlsSettings {
     pub verify_peer: bool,
     /// PEM file of the authorities that sign clients' certificates; `None` asks for none.
     pub client_authorities: Option<PathBuf>,
+    /// PEM files of lists of certificates that were taken back; default none.
+    pub revocation_lists: Vec<PathBuf>,
     /// Whether a client without a certificate is refused; default false.
     pub client_certificate_required: bool,
     /// Time for a whole handshake; default 10 s.

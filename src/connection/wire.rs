@@ -48,6 +48,17 @@ impl Wire {
         }
     }
 
+    /// The certificate that the peer has shown, in DER.
+    pub fn peer_certificate(&self) -> Option<&[u8]> {
+        match self {
+            Self::Plain => None,
+            Self::Tls(connection) => connection
+                .peer_certificates()
+                .and_then(|chain| chain.first())
+                .map(|one| one.as_ref()),
+        }
+    }
+
     /// Takes bytes from the socket and appends what they say to `input`.
     pub fn feed(&mut self, mut received: &[u8], input: &mut Buffer) -> Fed {
         let connection = match self {

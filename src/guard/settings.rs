@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use ipnet::IpNet;
 
 use crate::base::secret::Secret;
+use crate::guard::authn::certificate::Mtls;
 use crate::guard::authn::introspection::IntrospectionSettings;
 use crate::guard::authn::jwt::Issuer;
 use crate::guard::authz::rule::Rule;
@@ -212,6 +213,8 @@ pub struct Authentication {
     pub jwt: Option<Jwt>,
     /// Who is asked about tokens; default nobody.
     pub oauth2: Option<IntrospectionSettings>,
+    /// Whom certificates of clients stand for; default nobody.
+    pub mtls: Option<Mtls>,
     /// The issuers that clients are sent to.
     pub authorization_servers: Vec<String>,
 }
@@ -234,6 +237,8 @@ pub enum AuthenticationMethod {
     Jwt,
     /// A token that its issuer is asked about.
     OAuth2,
+    /// A certificate of the client.
+    Mtls,
 }
 
 /// One API key and whom it stands for.

@@ -145,9 +145,10 @@ impl Exchange {
             Ending::Refused(refusal, _) => refusal.event(),
             _ => "request",
         };
-        let is_authenticated = self.principal.as_ref().is_some_and(|p| {
-            matches!(p.method, AuthMethod::ApiKey | AuthMethod::Jwt | AuthMethod::OAuth2)
-        });
+        let has_proved = |principal: &Arc<Principal>| {
+            !matches!(principal.method, AuthMethod::None | AuthMethod::Local)
+        };
+        let is_authenticated = self.principal.as_ref().is_some_and(has_proved);
         let record = Record::new(event, is_authenticated, self.members(ending));
         if !self.services.audit.record(record) {
             counters.audit_records_lost.increment();

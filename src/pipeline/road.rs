@@ -16,6 +16,7 @@ use super::work::grant::grant;
 use crate::backend::context::Wishes;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
+use crate::guard::authn::certificate::ClientCertificate;
 use crate::guard::authn::inquiry::Waiter;
 use crate::guard::authn::{Credentials, Occasion, Verdict, presented};
 use crate::guard::gate::{Accepts, Admitted, Passage, Purpose};
@@ -68,6 +69,15 @@ impl Waiting {
     }
 }
 
+/// The other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address.
+    pub address: IpAddr,
+    /// The certificate that it has shown.
+    pub certificate: Option<Arc<ClientCertificate>>,
+}
+
 /// What is known of a request before it is known who it is from.
 #[derive(Debug)]
 struct Known {
@@ -76,6 +86,16 @@ struct Known {
     purpose: Purpose,
     accepts: Accepts,
     extra: Option<HeaderBlock>,
+}
+
+/// A request that asks to be let in.
+struct Asking<'a> {
+    head: &'a Head,
+    peer: &'a Peer,
+    reader: &'a Arc<dyn Wake>,
+    /// How often it has waited.
+    rounds: u32,
+    now: Now,
 }
 
 /// How often a request may wait for another server: keys may change while they are fetched.
@@ -105,13 +125,13 @@ impl Entered {
 pub fn enter(
     services: &Arc<Services>,
     head: &Head,
-    peer: IpAddr,
+    peer: &Peer,
     reader: &Arc<dyn Wake>,
     now: Now,
 ) -> Result<Entered, Stop> {
     let snapshot = services.snapshot.load_full();
     let Some(face) = &snapshot.http else { return Err(Stop::Reply(Reply::empty(503))) };
-    let address = face.endpoint.proxies.client(head, peer);
+    let address = face.endpoint.proxies.client(head, peer.address);
     let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let extra = cors_of(face, head);
     let (admitted, purpose, accepts) = match face.endpoint.admit(head, address) {
@@ -129,13 +149,15 @@ pub fn enter(
     if let Some(refusal) = known.comes_too_often(&credentials, &admitted, now) {
         return Err(known.refuse(head, &refusal));
     }
-    known.identify(head, admitted, &credentials, reader, 0, now)
+    let asking = Asking { head, peer, reader, rounds: 0, now };
+    known.identify(&asking, admitted, &credentials)
 }
 
 /// The same once more, for a request that has waited: long enough if `is_late`.
 pub fn enter_again(
     waiting: Waiting,
     head: &Head,
+    peer: &Peer,
     reader: &Arc<dyn Wake>,
     is_late: bool,
     now: Now,
@@ -145,7 +167,8 @@ pub fn enter_again(
         return Err(known.refuse(head, &Refusal::Undecided));
     }
     let credentials = known.snapshot.authentication.tagged(presented(head));
-    known.identify(head, admitted, &credentials, reader, rounds, now)
+    let asking = Asking { head, peer, reader, rounds, now };
+    known.identify(&asking, admitted, &credentials)
 }
 
 impl Known {
@@ -169,15 +192,18 @@ impl Known {
     /// Who is it, and is it too much? Also: can it be recorded?
     fn identify(
         mut self,
-        head: &Head,
+        asking: &Asking<'_>,
         admitted: Admitted,
         credentials: &Credentials<'_>,
-        reader: &Arc<dyn Wake>,
-        rounds: u32,
-        now: Now,
     ) -> Result<Entered, Stop> {
-        let may_wait = rounds < MOST_ROUNDS;
-        let occasion = Occasion { now, unix_seconds: unix_seconds(), wake: reader, may_wait };
+        let Asking { head, peer, reader, rounds, now } = *asking;
+        let occasion = Occasion {
+            now,
+            unix_seconds: unix_seconds(),
+            wake: reader,
+            may_wait: rounds < MOST_ROUNDS,
+            certificate: peer.certificate.as_deref(),
+        };
         let (verdict, errand) =
             self.snapshot.authentication.authenticate(admitted, credentials, &occasion);
         if let Some(errand) = errand {

@@ -5,6 +5,7 @@ mod builder;
 mod first_start;
 mod material;
 mod outbound;
+mod revocation;
 mod running;
 mod snapshot;
 mod tls;

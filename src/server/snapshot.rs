@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::builder::{Extras, StartError};
 use super::first_start::FirstKey;
+use super::revocation;
 use super::watch::Watched;
 use crate::backend::catalog::{Catalog, Checking};
 use crate::backend::local::command::Launcher;
@@ -14,6 +15,7 @@ use crate::backend::local::prompts::TemplatePrompt;
 use crate::backend::settings::ResourceSettings;
 use crate::config::Configuration;
 use crate::guard::authn::api_key::ApiKeys;
+use crate::guard::authn::certificate::Certificates;
 use crate::guard::authn::introspection::Introspection;
 use crate::guard::authn::jwt::Tokens;
 use crate::guard::authn::{Authentication, Proofs};
@@ -146,7 +148,16 @@ fn authentication(
         let kept = former.filter(|former| former.is_by(settings)).map(Arc::clone);
         kept.unwrap_or_else(|| Arc::new(Introspection::new(settings.clone())))
     });
-    Ok(Authentication::by(Proofs { keys, tokens, introspection }))
+    let mtls = settings.mtls.as_ref().filter(|_| has(AuthenticationMethod::Mtls));
+    let tls = configuration.http.as_ref().and_then(|listener| listener.tls.as_ref());
+    let certificates = match (mtls, tls) {
+        (Some(mtls), Some(tls)) => Some(Certificates {
+            mtls: mtls.clone(),
+            revocations: revocation::load(&tls.revocation_lists)?,
+        }),
+        _ => None,
+    };
+    Ok(Authentication::by(Proofs { keys, tokens, introspection, certificates }))
 }
 
 /// What is told of the endpoint to those who need a token for it, if there is a place to get one.
@@ -160,12 +171,13 @@ fn protected_resource(configuration: &Configuration) -> Option<ProtectedResource
         return None;
     }
     let server = &configuration.server;
+    let mut issuers = authentication.jwt.iter().flat_map(|jwt| &jwt.issuers);
     Some(ProtectedResource {
         url: configuration.http.as_ref()?.public_url.clone()?,
         name: server.title.clone().unwrap_or_else(|| server.name.clone()),
         authorization_servers: servers.clone(),
         scopes: configuration.authorization.scopes.keys().cloned().collect(),
-        has_bound_tokens: false,
+        has_bound_tokens: issuers.any(|issuer| issuer.requires_bound_tokens),
     })
 }
 

@@ -18,6 +18,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::builder::StartError;
 use super::material::StateDirectory;
+use super::revocation;
 use crate::base::clock::{Utc, unix_seconds};
 use crate::connection::settings::{TlsIdentity, TlsSettings, TlsVersion};
 
@@ -135,6 +136,11 @@ fn client_verifier(
             .map_err(|error| StartError::Tls(format!("{}: {error}", path.display())))?;
     }
     let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    // A list that is over is no reason to let in whom it names; an authority without a list has
+    // taken nothing back.
+    let builder = builder
+        .with_crls(revocation::read(&settings.revocation_lists)?)
+        .allow_unknown_revocation_status();
     let builder = if settings.client_certificate_required {
         builder
     } else {

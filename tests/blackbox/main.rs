@@ -17,6 +17,7 @@ mod authentication;
 mod authorization;
 mod batches;
 mod browser;
+mod certificates;
 mod children;
 mod command_line;
 mod connection;

@@ -1,6 +1,8 @@
 //! What claims say of a token (RFC 7519 section 4, RFC 7662 section 2.2), once somebody has vouched
 //! for them. A claim of a wrong form is never taken for a missing one.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::jwt::TokenError;
@@ -76,6 +78,16 @@ pub(super) fn scopes(claims: &Claims) -> Result<Vec<String>, TokenError> {
     let scopes = words(claims.get("scope").or(claims.get("scp")));
     let scopes = scopes.ok_or(TokenError::Claim("scope"))?;
     if scopes.len() > MOST_WORDS { Err(TokenError::Claim("scope")) } else { Ok(scopes) }
+}
+
+/// The certificate that the token is bound to (RFC 8705 section 3.1). A token that is bound to
+/// something else is none for us: who shows it may have stolen it.
+pub(super) fn bound_to(claims: &Claims) -> Result<Option<[u8; 32]>, TokenError> {
+    let Some(confirmation) = claims.get("cnf") else { return Ok(None) };
+    let thumbprint = confirmation.get("x5t#S256").and_then(Value::as_str);
+    let decoded = thumbprint.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    let bytes = decoded.and_then(|bytes| bytes.try_into().ok());
+    bytes.map(Some).ok_or(TokenError::Claim("cnf"))
 }
 
 /// The claims of these names, each with its values as texts. One that has other values is left out.

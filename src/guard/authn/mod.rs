@@ -2,7 +2,9 @@
 //! never logs a credential and never says which part of one was wrong.
 
 pub mod api_key;
+pub mod certificate;
 mod claims;
+mod der;
 pub mod inquiry;
 pub mod introspection;
 pub mod jwt;
@@ -16,6 +18,7 @@ use crate::base::principal::{AuthMethod, Principal};
 use crate::mcp::outlet::Wake;
 use crate::proto::http1::Head;
 use api_key::{ApiKeys, KeyTag, TagKey};
+use certificate::{Certificates, ClientCertificate};
 use inquiry::{Errand, Heard, Waiter};
 use introspection::{Introspected, Introspection};
 use jwt::token::TOKEN_BYTES;
@@ -124,6 +127,8 @@ pub struct Proofs {
     pub tokens: Option<Tokens>,
     /// Tokens whose issuer is asked about them.
     pub introspection: Option<Arc<Introspection>>,
+    /// Certificates of clients.
+    pub certificates: Option<Certificates>,
 }
 
 /// When, and for whom, a proof is looked at.
@@ -137,6 +142,8 @@ pub struct Occasion<'o> {
     pub wake: &'o Arc<dyn Wake>,
     /// False for a request that has waited long enough.
     pub may_wait: bool,
+    /// The certificate that the client has shown.
+    pub certificate: Option<&'o ClientCertificate>,
 }
 
 /// What is made of a request's credentials.
@@ -208,6 +215,9 @@ impl Authentication {
                 let is_over = principal.term.as_ref().is_none_or(|it| it.until <= unix_seconds);
                 proofs.introspection.is_some() && !is_over
             }
+            (Some(proofs), AuthMethod::Mtls) => {
+                proofs.certificates.as_ref().is_some_and(|it| it.vouch_for(principal, unix_seconds))
+            }
             (Some(proofs), _) => proofs.keys.knows(principal, unix_seconds),
         }
     }
@@ -225,13 +235,17 @@ impl Authentication {
             return (Verdict::Known(Authenticated { admitted, principal }), None);
         };
         let (proven, errand) = match (&credentials.presented, credentials.tag) {
-            (Presented::Nothing, _) => {
-                return (Verdict::Refused(admitted, Refusal::NoCredentials), None);
-            }
+            (Presented::Nothing, _) => match proofs.by_certificate(occasion) {
+                None => return (Verdict::Refused(admitted, Refusal::NoCredentials), None),
+                Some(proven) => (proven, None),
+            },
             (Presented::Secret(secret), Some(tag)) => proofs.prove(secret, tag, occasion),
             _ => (Proven::Refused(UNKNOWN), None),
         };
         let verdict = match proven {
+            Proven::Known(principal) if !is_bound_to(&principal, occasion.certificate) => {
+                Verdict::Refused(admitted, Refusal::BadCredentials("token_bound_to_another"))
+            }
             Proven::Known(principal) => Verdict::Known(Authenticated { admitted, principal }),
             Proven::Later(waiter) => Verdict::Later(admitted, waiter),
             Proven::Refused(why) => Verdict::Refused(admitted, Refusal::BadCredentials(why)),
@@ -252,14 +266,30 @@ enum Proven {
     Unavailable,
 }
 
+/// Asked anew for each request: a token that was good over one connection is not over another.
+fn is_bound_to(principal: &Principal, certificate: Option<&ClientCertificate>) -> bool {
+    principal.bound_to.as_ref().is_none_or(|thumbprint| {
+        certificate.is_some_and(|certificate| certificate.thumbprint() == thumbprint)
+    })
+}
+
 impl Proofs {
+    /// What the certificate of the client proves, if certificates are proofs.
+    fn by_certificate(&self, occasion: &Occasion<'_>) -> Option<Proven> {
+        let (certificates, certificate) = self.certificates.as_ref().zip(occasion.certificate)?;
+        Some(match certificates.verify(certificate, occasion.unix_seconds) {
+            Ok(principal) => Proven::Known(principal),
+            Err(why) => Proven::Refused(why),
+        })
+    }
+
     fn prove(
         &self,
         secret: &str,
         tag: KeyTag,
         occasion: &Occasion<'_>,
     ) -> (Proven, Option<Errand>) {
-        let Occasion { now, unix_seconds, wake, may_wait } = *occasion;
+        let Occasion { now, unix_seconds, wake, may_wait, .. } = *occasion;
         let is_token = Tokens::look_like(secret);
         let Some(tokens) = self.tokens.as_ref().filter(|_| is_token) else {
             return match self.keys.verify(secret, tag, unix_seconds) {
@@ -287,7 +317,7 @@ impl Proofs {
         occasion: &Occasion<'_>,
         otherwise: &'static str,
     ) -> (Proven, Option<Errand>) {
-        let Occasion { now, unix_seconds, wake, may_wait } = *occasion;
+        let Occasion { now, unix_seconds, wake, may_wait, .. } = *occasion;
         let Some(introspection) = &self.introspection else {
             return (Proven::Refused(otherwise), None);
         };

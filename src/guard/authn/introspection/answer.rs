@@ -84,5 +84,6 @@ fn principal(
     let scopes = Some(claims::scopes(members)?);
     let kept = claims::kept(members, &settings.kept_claims);
     let principal = Principal::with_term(AuthMethod::OAuth2, user, roles, term);
-    Ok(Principal { scopes, claims: kept, ..principal })
+    let bound_to = claims::bound_to(members)?;
+    Ok(Principal { scopes, claims: kept, bound_to, ..principal })
 }

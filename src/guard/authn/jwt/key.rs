@@ -7,8 +7,8 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 use rustls_pki_types::pem::PemObject as _;
 
-use super::der::Der;
 use super::provider;
+use crate::guard::authn::der::Der;
 
 /// Smallest and largest modulus of an RSA key, in bits: below it is weak (RFC 7518 section 3.3),
 /// and above it a signature costs too much to check.
@@ -154,7 +154,7 @@ fn read_spki(der: &[u8]) -> Result<(Kind, &[u8]), KeyError> {
     const P384: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x22];
     const ED25519: &[u8] = &[0x2b, 0x65, 0x70];
     const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-    let mut whole = Der(der);
+    let mut whole = Der::new(der);
     let mut spki = whole.sequence().ok_or(KeyError::Pem)?;
     let mut algorithm = spki.sequence().ok_or(KeyError::Pem)?;
     let bits = spki.bit_string().ok_or(KeyError::Pem)?;
@@ -169,7 +169,7 @@ fn read_spki(der: &[u8]) -> Result<(Kind, &[u8]), KeyError> {
         },
         ED25519 if bits.len() == 32 => Ok((Kind::Ed25519, bits)),
         RSA => {
-            let modulus = Der(bits).sequence().and_then(|mut key| key.unsigned());
+            let modulus = Der::new(bits).sequence().and_then(|mut key| key.unsigned());
             let fits = RSA_BITS.contains(&bits_of(modulus.ok_or(KeyError::Pem)?));
             if fits { Ok((Kind::Rsa, bits)) } else { Err(KeyError::RsaBits) }
         }

@@ -2,7 +2,6 @@
 //! names decides which keys it may be signed with; the algorithm belongs to the key.
 
 mod cache;
-mod der;
 pub mod jwk;
 pub mod key;
 pub mod key_set;
@@ -47,6 +46,8 @@ pub struct Issuer {
     pub roles_claim: Option<String>,
     /// The claims that are kept for the rules of the policy.
     pub kept_claims: Arc<[String]>,
+    /// Whether its tokens must be bound to certificates (RFC 8705).
+    pub requires_bound_tokens: bool,
     /// Media types of tokens that are taken, in lower case, without `application/`; one without
     /// `typ` is taken if `jwt` is.
     pub types: Vec<String>,
@@ -79,6 +80,8 @@ pub enum TokenError {
     NotYetValid,
     /// Its user cannot be a user.
     User,
+    /// It is bound to no certificate, and should be.
+    Unbound,
 }
 
 impl TokenError {
@@ -98,11 +101,14 @@ impl TokenError {
             Self::Claim("nbf") => "invalid_claim_nbf",
             Self::Claim("iat") => "invalid_claim_iat",
             Self::Claim("roles") => "invalid_claim_roles",
+            Self::Claim("scope") => "invalid_claim_scope",
+            Self::Claim("cnf") => "invalid_claim_cnf",
             Self::Claim(_) => "invalid_claim",
             Self::Audience => "wrong_audience",
             Self::Expired => "token_expired",
             Self::NotYetValid => "token_not_yet_valid",
             Self::User => "invalid_user",
+            Self::Unbound => "token_not_bound",
         }
     }
 }
@@ -252,7 +258,11 @@ impl Tokens {
         let scopes = Some(claims::scopes(claims)?);
         let kept = claims::kept(claims, &issuer.kept_claims);
         let principal = Principal::with_term(AuthMethod::Jwt, user, roles, term);
-        Ok(Principal { scopes, claims: kept, ..principal })
+        let bound_to = claims::bound_to(claims)?;
+        if issuer.requires_bound_tokens && bound_to.is_none() {
+            return Err(TokenError::Unbound);
+        }
+        Ok(Principal { scopes, claims: kept, bound_to, ..principal })
     }
 }
 

@@ -113,6 +113,7 @@ fn issuer(name: &str, key: Key) -> Issuer {
         user_prefix: String::new(),
         roles_claim: Some("realm.roles".into()),
         kept_claims: Arc::default(),
+        requires_bound_tokens: false,
         types: vec!["jwt".into(), "at+jwt".into()],
     }
 }

@@ -1,16 +1,46 @@
-//! As much of DER (X.690) as stands around a public key. It never reads past what it was given.
+//! As much of DER (X.690) as stands around a public key and in a certificate. It never reads past
+//! what it was given.
 
 /// What is left to read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Der<'d>(pub(super) &'d [u8]);
+pub(super) struct Der<'d>(&'d [u8]);
 
 impl<'d> Der<'d> {
+    pub(super) fn new(bytes: &'d [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// What is left.
+    pub(super) fn rest(self) -> &'d [u8] {
+        self.0
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     pub(super) fn sequence(&mut self) -> Option<Self> {
         self.value(0x30).map(Self)
+    }
+
+    /// What stands in a context-specific tag, if that is the next one.
+    pub(super) fn tagged(&mut self, tag: u8) -> Option<&'d [u8]> {
+        self.value(tag)
+    }
+
+    /// The next value of whatever tag.
+    pub(super) fn next(&mut self) -> Option<(u8, &'d [u8])> {
+        let tag = *self.0.first()?;
+        self.value(tag).map(|value| (tag, value))
+    }
+
+    /// The bytes of a number as they are.
+    pub(super) fn integer(&mut self) -> Option<&'d [u8]> {
+        self.value(0x02).filter(|bytes| !bytes.is_empty())
+    }
+
+    pub(super) fn octets(&mut self) -> Option<&'d [u8]> {
+        self.value(0x04)
     }
 
     pub(super) fn oid(&mut self) -> Option<&'d [u8]> {
