@@ -7,6 +7,7 @@ use super::conn::{Conn, Step, Turn};
 use super::phase::{Answering, InBody, Phase, Proving, Refused};
 use crate::guard::refusal::Refusal;
 use crate::pipeline::answer::{Answer, Body, Reply};
+use crate::pipeline::replies;
 use crate::pipeline::road::{self, Entered, Stop};
 use crate::pipeline::snapshot::HttpFace;
 use crate::proto::http1::{Decoded, Head, HttpError, response};
@@ -159,7 +160,7 @@ impl Conn {
             _ => {
                 let head = self.decoder.take_refused_head();
                 let services = &step.around.services;
-                road::malformed(services, &refusal, head.as_ref(), self.peer.address, step.now)
+                replies::malformed(services, &refusal, head.as_ref(), self.peer.address, step.now)
             }
         };
         self.reply(step, face, &reply, false)

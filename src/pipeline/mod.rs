@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod lines;
 pub mod record;
 pub mod render;
+pub mod replies;
 pub mod road;
 pub mod services;
 pub mod snapshot;

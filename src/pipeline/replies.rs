@@ -1,0 +1,97 @@
+//! What a request over HTTP is answered with when its road ends early, and the headers that depend
+//! on who asks. It writes no bytes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::answer::{Body, Reply};
+use super::exchange::{Ending, Exchange, Transport};
+use super::services::Services;
+use super::snapshot::HttpFace;
+use crate::base::clock::Now;
+use crate::guard::gate::Accepts;
+use crate::guard::rate::Level;
+use crate::guard::refusal::{Refusal, whole_seconds};
+use crate::guard::validate::http::VERSION_HEADER;
+use crate::mcp::era::Version;
+use crate::proto::http1::Head;
+use crate::proto::http1::response::HeaderBlock;
+use crate::proto::jsonrpc::Id;
+
+/// Bytes that are no request of ours, or never become one.
+pub fn malformed(
+    services: &Arc<Services>,
+    refusal: &Refusal,
+    head: Option<&Head>,
+    address: IpAddr,
+    now: Now,
+) -> Reply {
+    let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
+    let snapshot = services.snapshot.load();
+    let extra = snapshot.http.as_ref().zip(head).and_then(|(face, head)| cors_of(face, head));
+    // What had no head has no id either, as the transport tells it in each of its revisions.
+    let version = head.map_or(Version::NEWEST, version_of);
+    Reply { close: true, ..refuse(exchange, refusal, None, version, extra) }
+}
+
+/// Ends an exchange with a refusal and makes its reply.
+pub(super) fn refuse(
+    exchange: Exchange,
+    refusal: &Refusal,
+    id: Option<&Id>,
+    version: Version,
+    extra: Option<HeaderBlock>,
+) -> Reply {
+    let mut reply = Reply::refusal(refusal, id, version);
+    let snapshot = exchange.services().snapshot.load();
+    if let Some(challenge) = snapshot.http.as_ref().and_then(|it| it.challenge.value(refusal)) {
+        reply.headers.push(("WWW-Authenticate", challenge));
+    }
+    reply.headers.push(("X-Request-Id", exchange.id().to_string()));
+    exchange.finish(&Ending::Refused(refusal, version.era()));
+    Reply { extra, ..reply }
+}
+
+/// What a browser is told that asks before it calls.
+pub(super) fn preflight(exchange: Exchange, face: &HttpFace, head: &Head, origin: &str) -> Reply {
+    exchange.finish(&Ending::Done);
+    let requested = head.header_str("access-control-request-headers");
+    Reply { extra: Some(face.cors.preflight(origin, requested)), ..Reply::empty(204) }
+}
+
+/// Where to get a token: told to anybody, for nobody can know it before.
+pub(super) fn metadata(exchange: Exchange, face: &HttpFace, extra: Option<HeaderBlock>) -> Reply {
+    exchange.finish(&Ending::Done);
+    let document = face.metadata.clone().unwrap_or_default();
+    Reply { extra, ..Reply::json(200, document) }
+}
+
+/// Adds what is left to the caller (draft-ietf-httpapi-ratelimit-headers, in the form with a header
+/// for each number, which most clients read).
+pub(super) fn with_level(extra: Option<HeaderBlock>, level: Option<Level>) -> Option<HeaderBlock> {
+    let Some(level) = level else { return extra };
+    let mut extra = extra.unwrap_or_default();
+    extra.push_number("RateLimit-Limit", level.burst);
+    extra.push_number("RateLimit-Remaining", level.left);
+    extra.push_number("RateLimit-Reset", whole_seconds(level.rested_in));
+    Some(extra)
+}
+
+/// What a page is told on every response, if it is one that may call.
+pub(super) fn cors_of(face: &HttpFace, head: &Head) -> Option<HeaderBlock> {
+    let origin = face.endpoint.allowed_origin(head).ok().flatten()?;
+    Some(face.cors.response(&origin))
+}
+
+/// The revision that a head claims, before its body is read.
+pub(super) fn version_of(head: &Head) -> Version {
+    Version::claimed(head.header_str(VERSION_HEADER))
+}
+
+/// A reply with one JSON-RPC message, in a form that the client takes.
+pub(super) fn reply_with(status: u16, json: Vec<u8>, accepts: Accepts) -> Reply {
+    // A status that is no success would be lost on whoever looks at events only.
+    let is_json = accepts.json && (!accepts.prefers_events || status != 200);
+    let body = if is_json { Body::Json(json) } else { Body::Event(json) };
+    Reply { body, ..Reply::empty(status) }
+}
