@@ -1,5 +1,6 @@
 //! What the parts of the road cost, each alone and all together, in memory: no socket, no TLS.
-//! `cargo bench --bench road`; the last line is the price of the guards.
+//! `cargo bench --bench road`; the line below the first table is the price of the guards.
+//! The second table is what many sources cost in memory.
 
 #![allow(
     clippy::indexing_slicing,
@@ -10,7 +11,7 @@
 )]
 
 use std::hint::black_box;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ use erlmcp::guard::gate::{Endpoint, admit_local};
 use erlmcp::guard::headers::security_headers;
 use erlmcp::guard::rate::RateLimiter;
 use erlmcp::guard::schema::{Schema, SchemaLimits};
-use erlmcp::guard::settings::Scheme;
+use erlmcp::guard::settings::{RateLimiting, Scheme};
 use erlmcp::mcp::legacy::table::SessionLimits;
 use erlmcp::mcp::outlet::{OutletLimits, Wake};
 use erlmcp::pipeline::answer::Answer;
@@ -138,6 +139,18 @@ fn authentication(configuration: &Configuration) -> Authentication {
     Authentication::by(Proofs { keys, tokens: None, introspection: None, certificates: None })
 }
 
+/// Bounds that nothing here comes near.
+fn calls() -> CallLimits {
+    CallLimits {
+        calls: 1,
+        calls_per_principal: 1,
+        calls_per_tool: Vec::new(),
+        input_timeout: Duration::from_secs(60),
+        timeout: Duration::MAX,
+        subscriptions: 1,
+    }
+}
+
 fn snapshot(text: &str) -> Snapshot {
     let text = text.replace("HASH", &stored_form(KEY).unwrap());
     let configuration = config::parse(&text, "bench", &SystemSources).unwrap();
@@ -179,7 +192,6 @@ fn snapshot(text: &str) -> Snapshot {
                 path: listener.path.clone(),
                 scheme: Scheme::Https,
                 surface: listener.surface.clone(),
-                proxies: listener.proxies.clone(),
             },
             limits: HttpLimits { head_bytes: limits.head_bytes, ..HttpLimits::default() },
         }),
@@ -191,13 +203,7 @@ fn snapshot(text: &str) -> Snapshot {
             outlet,
         },
         outlet,
-        calls: CallLimits {
-            calls: 1,
-            calls_per_principal: 1,
-            input_timeout: Duration::from_secs(60),
-            timeout: Duration::MAX,
-            subscriptions: 1,
-        },
+        calls: calls(),
         tasks: TaskLimits {
             tasks: 100,
             tasks_per_principal: 100,
@@ -305,4 +311,43 @@ fn main() {
     }
     let rate = median(rounds.iter().map(|round| round[4] / round[5]));
     println!("\nfull road / guards off, as rates: {rate:.2}");
+    many_sources();
+}
+
+/// Sources that come once each, with a credential that is not good.
+const SOURCES: u32 = 1_000_000;
+
+/// What many sources cost in memory: networks of IPv6, each with an attempt that fails.
+fn many_sources() {
+    let limiter = RateLimiter::new(&RateLimiting::default());
+    let source = |n: u32| IpAddr::V6(Ipv6Addr::from((0x2001_0db8 << 96) | (u128::from(n) << 64)));
+    let attempt = |n: u32, now| {
+        let passes = limiter.before_authentication(source(n), Some([7; 32]), || None, now).is_ok();
+        if passes {
+            limiter.failed(source(n), Some([7; 32]), None, now);
+        }
+        passes
+    };
+    let offender = SOURCES + 1;
+    let long_ago = Now::from_micros(0);
+    (0..5).for_each(|_| limiter.failed(source(offender), None, None, long_ago));
+    println!("\n| sources | KiB resident | ns each |\n| --- | --- | --- |");
+    let begin = Instant::now();
+    for n in 0..=SOURCES {
+        if n % (SOURCES / 8) == 0 {
+            let each = begin.elapsed().as_secs_f64() * 1e9 / f64::from(n.max(1));
+            println!("| {n} | {} | {each:.0} |", resident());
+        }
+        // Ten thousand in a second, so that sweeps and refills take their part.
+        attempt(n, Now::from_micros(u64::from(n) * 100));
+    }
+    assert!(!attempt(offender, Now::from_micros(u64::from(SOURCES) * 100)), "it was forgotten");
+    println!("\nthe offender of before is still locked out");
+}
+
+/// KiB of memory that the process has.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

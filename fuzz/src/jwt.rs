@@ -53,6 +53,8 @@ pub fn jwt(data: &[u8]) {
     assert!(claims["iss"] == "i" && claims["exp"].as_f64().expect("a time") > NOW as f64 - 1.0);
     assert!(claims["aud"] == "a" || claims["aud"].as_array().expect("many").contains(&"a".into()));
     assert_eq!(claims["sub"], principal.user);
+    let claimed = TOKENS.claimed(&format!("{message}.x"));
+    assert_eq!(claimed.as_deref(), Some(principal.key.as_str()), "it claims somebody else");
     assert!(!principal.user.is_empty() && !principal.user.contains(char::is_control));
 }
 

@@ -10,3 +10,4 @@ pub mod percent;
 pub mod principal;
 pub mod secret;
 pub mod source;
+pub mod wildcard;

@@ -1,5 +1,7 @@
 //! Checks settings against one another; it must never let a contradiction pass as a default.
 
+use ipnet::IpNet;
+
 use super::Configuration;
 use super::context::Context;
 use super::outbound;
@@ -26,6 +28,7 @@ pub(super) fn check(
     outbound::check(context, &settings.authentication, &settings.outbound);
     if let Some(listener) = &settings.http {
         check_listener(context, settings, listener, insecure_listeners);
+        warn_of_uncounted_proxies(context, settings, listener);
     } else {
         warn_of_idle_tables(context, settings, tls);
     }
@@ -87,6 +90,24 @@ fn check_listener(
             path,
             "other hosts are answered under no name yet",
             "name this host in transports.http.allowed_hosts or public_url",
+        );
+    }
+}
+
+/// A request whose proxy names nobody counts as one of the proxy.
+fn warn_of_uncounted_proxies(
+    context: &Context<'_>,
+    settings: &Configuration,
+    listener: &HttpListener,
+) {
+    let exempt = &settings.rate_limiting.exempt_networks;
+    let proxies = &listener.surface.proxies.trusted;
+    let meet = |one: &IpNet, other: &IpNet| one.contains(other) || other.contains(one);
+    if let Some(proxy) = proxies.iter().find(|proxy| exempt.iter().any(|one| meet(one, proxy))) {
+        context.warning_at(
+            "rate_limiting.exempt_networks",
+            &format!("the trusted proxies of {proxy} would not be counted"),
+            "whoever sends a header that names nobody would not be either: leave proxies out",
         );
     }
 }

@@ -107,17 +107,27 @@ pub(super) fn role(
     roles: &BTreeMap<String, BTreeSet<Permission>>,
 ) -> Option<String> {
     let name = value.string("a string")?;
-    if roles.contains_key(&name) {
-        return Some(name);
+    role_name(value, &name, &value.shown(&name), roles).then_some(name)
+}
+
+/// True if there is such a role; the error is about `value` and shows the name so.
+pub(super) fn role_name(
+    value: &Value<'_>,
+    name: &str,
+    shown: &str,
+    roles: &BTreeMap<String, BTreeSet<Permission>>,
+) -> bool {
+    if roles.contains_key(name) {
+        return true;
     }
     let known = || roles.keys().map(String::as_str);
-    let remedy = match nearest(&name, known()) {
+    let remedy = match nearest(name, known()) {
         Some(near) => format!("did you mean {near:?}?"),
         None if roles.is_empty() => "add it to authorization.roles".to_owned(),
         None => format!("the roles are {}", known().collect::<Vec<_>>().join(", ")),
     };
-    value.error(&format!("there is no role {}", value.shown(&name)), &remedy);
-    None
+    value.error(&format!("there is no role {shown}"), &remedy);
+    false
 }
 
 /// Reads `[authentication]`. `network` says whether anyone can come over a network, and

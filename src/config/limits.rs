@@ -1,16 +1,14 @@
 //! Reads `[limits]`, `[validation]` and `[rate_limiting]`; it must never leave a bound out.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::rates::{self, RATES};
 use super::reader::Reader;
-use super::suggest::nearest;
 use super::value::Value;
 use crate::connection::settings::Limits;
-use crate::guard::authz::wildcard::Wildcard;
 use crate::guard::settings::{Authorization, RateLimiting, Validation};
 use crate::mcp::settings::{CallSettings, SessionSettings, TaskSettings};
 
@@ -63,6 +61,7 @@ pub(super) fn limits(
     let calls = CallSettings {
         max_calls,
         max_calls_per_user: share(reader, "calls_per_user", max_calls, 64),
+        max_calls_per_tool: rates::calls_per_tool(reader, max_calls),
         timeout: reader.seconds("call_timeout_seconds", 1..=86_400, 300),
         input_timeout: reader.seconds("input_timeout_seconds", 1..=86_400, 600),
     };
@@ -94,69 +93,46 @@ pub(super) fn validation(reader: &mut Reader<'_>) -> Validation {
     }
 }
 
-/// Reads `[rate_limiting]`.
+/// Reads `[rate_limiting]`; `authorization` says which roles there are.
 pub(super) fn rate_limiting(
     reader: &mut Reader<'_>,
     authorization: &Authorization,
 ) -> RateLimiting {
     let rate = reader.number_in("max_attempts_per_second", RATES, 10.0);
-    let networks = reader.items("exempt_networks", "[\"10.0.0.0/8\"]");
+    let roles = rates::roles(reader, &authorization.roles);
+    let highest = roles.values().copied().fold(rate, f64::max);
+    let per_address = reader.number_in(
+        "address_attempts_per_second",
+        0.001..=10_000_000.0,
+        highest.max(rate * 10.0),
+    );
+    if highest > per_address {
+        reader.context().warning_at(
+            &reader.path_of("address_attempts_per_second"),
+            &format!("{per_address} is less than the {highest} that one caller may ask"),
+            "a caller mostly comes from one address: make it at least as much",
+        );
+    }
     RateLimiting {
         enabled: reader.boolean("enabled", true),
         max_attempts_per_second: rate,
         burst: reader.integer_in("burst", 1..=1_000_000, rounded_up(rate)),
-        address_attempts_per_second: reader.number_in(
-            "address_attempts_per_second",
-            0.001..=10_000_000.0,
-            rate * 10.0,
-        ),
+        address_attempts_per_second: per_address,
         max_failures: reader.integer_in("max_failures", 1..=1000, 5),
         block_duration: reader.milliseconds("block_duration_ms", 1000..=86_400_000, 300_000),
         backoff_levels: backoff_levels(reader),
-        exempt_networks: networks.iter().filter_map(network).collect(),
-        roles: role_rates(reader, authorization),
-        tools: rates(reader, "tools", "{ \"report_*\" = 0.1 }"),
-        methods: rates(reader, "methods", "{ \"tools/call\" = 5 }"),
-        max_failures_per_minute: reader.integer_in("max_failures_per_minute", 0..=1_000_000, 600),
+        exempt_networks: networks(reader, "exempt_networks"),
+        roles,
+        tools: rates::tools(reader),
+        methods: rates::methods(reader),
+        max_failures_per_minute: reader.integer_in("max_failures_per_minute", 0..=1_000_000, 100),
         limit_headers: reader.boolean("limit_headers", true),
     }
 }
 
-/// Requests per second that can be allowed.
-const RATES: std::ops::RangeInclusive<f64> = 0.001..=1_000_000.0;
-/// Most tools, and most methods, with a rate of their own.
-const MOST_RATES: usize = 100;
-
-fn role_rates(reader: &mut Reader<'_>, authorization: &Authorization) -> BTreeMap<String, f64> {
-    let Some(value) = reader.value("roles") else { return BTreeMap::new() };
-    let mut rates = BTreeMap::new();
-    for (role, value) in value.entries("{ admin = 100, guest = 2 }") {
-        if !authorization.roles.contains_key(&role) {
-            let known = authorization.roles.keys().map(String::as_str);
-            let remedy = match nearest(&role, known) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => "add it to authorization.roles".to_owned(),
-            };
-            value.error("there is no such role", &remedy);
-        }
-        if let Some(rate) = value.number_in(&RATES, 10.0) {
-            rates.insert(role, rate);
-        }
-    }
-    rates
-}
-
-/// Rates by names, in which `*` stands for any run of characters.
-fn rates(reader: &mut Reader<'_>, key: &'static str, example: &str) -> Vec<(Wildcard, f64)> {
-    let Some(value) = reader.value(key) else { return Vec::new() };
-    let entries = value.entries(example);
-    if entries.len() > MOST_RATES {
-        value.error(&format!("has more than {MOST_RATES} entries"), "use `*` in their names");
-    }
-    let rate = |(name, value): (String, Value<'_>)| {
-        value.number_in(&RATES, 10.0).map(|rate| (Wildcard::new(&name), rate))
-    };
-    entries.into_iter().take(MOST_RATES).filter_map(rate).collect()
+/// Reads networks or addresses; none if the key is absent.
+pub(super) fn networks(reader: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
+    reader.items(key, "[\"10.0.0.0/8\"]").iter().filter_map(network).collect()
 }
 
 /// The least whole number that is not below `rate`, at least 1.

@@ -12,6 +12,8 @@ mod oauth2;
 mod offers;
 mod outbound;
 mod policy_cases;
+mod proxies;
+mod rates;
 mod reader;
 mod references;
 mod rules;

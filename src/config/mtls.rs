@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::identity::role;
 use super::reader::Reader;
+use crate::base::wildcard::Wildcard;
 use crate::guard::authn::certificate::{Identity, Mtls, NameKind};
-use crate::guard::authz::wildcard::Wildcard;
 use crate::mcp::methods::Permission;
 
 const KINDS: [(&str, NameKind); 4] = [

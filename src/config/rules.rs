@@ -11,9 +11,9 @@ use super::reader::Reader;
 use super::schema::convert;
 use super::suggest::nearest;
 use super::value::Value;
+use crate::base::wildcard::Wildcard;
 use crate::guard::authz::argument::{ArgumentCondition, Condition};
 use crate::guard::authz::rule::{Effect, Line, Rule, Way};
-use crate::guard::authz::wildcard::Wildcard;
 use crate::mcp::methods::{Method, Permission};
 
 /// Most rules, most entries of a list in one, and the longest text in one, in bytes.

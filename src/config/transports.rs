@@ -3,15 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use ipnet::IpNet;
-
-use super::limits::network;
 use super::outbound::is_this_host;
+use super::proxies;
 use super::reader::Reader;
 use super::tls::TlsTable;
 use super::value::Value;
 use crate::connection::settings::{HttpListener, TlsSettings};
-use crate::guard::forwarded::{ForwardedHeader, TrustedProxies};
 use crate::guard::settings::{HostPattern, HttpSurface, OriginPattern};
 
 const LISTEN_EXAMPLE: &str = "\"127.0.0.1:8443\"";
@@ -45,26 +42,7 @@ fn http(reader: &mut Reader<'_>, tls: &TlsTable) -> HttpListener {
     let public_host = public_url.as_ref().map(|(_, host)| host.clone());
     let surface = surface(reader, &addresses, public_host);
     let public_url = public_url.map(|(url, _)| url);
-    let proxies = proxies(reader);
-    HttpListener { addresses, path, sse_path, tls, public_url, surface, proxies }
-}
-
-/// The proxies that are believed when they say who a request is from.
-fn proxies(reader: &mut Reader<'_>) -> TrustedProxies {
-    const HEADERS: [(&str, ForwardedHeader); 2] = [
-        ("x-forwarded-for", ForwardedHeader::XForwardedFor),
-        ("forwarded", ForwardedHeader::Forwarded),
-    ];
-    let header = reader.choice("forwarded_header", &HEADERS, ForwardedHeader::XForwardedFor);
-    let networks = reader.items("trusted_proxies", "[\"10.0.0.0/8\"]");
-    let everywhere = |network: &IpNet| network.prefix_len() == 0;
-    let networks: Vec<IpNet> = networks.iter().filter_map(network).collect();
-    if networks.iter().any(everywhere) {
-        let path = reader.path_of("trusted_proxies");
-        let what = "believes everybody, so that everybody can say who they are";
-        reader.context().error_at(&path, what, "name the addresses of your proxies");
-    }
-    TrustedProxies { networks, header }
+    HttpListener { addresses, path, sse_path, tls, public_url, surface }
 }
 
 fn addresses(reader: &mut Reader<'_>) -> Vec<SocketAddr> {
@@ -230,6 +208,7 @@ fn surface(
         allowed_methods: methods(reader),
         allowed_headers: headers(reader),
         preflight_max_age: Duration::from_secs(reader.integer_in("max_age", 0..=86_400, 86_400)),
+        proxies: proxies::read(reader),
     }
 }
 

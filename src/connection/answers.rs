@@ -41,8 +41,9 @@ impl Conn {
         let is_json = accepts.json && (!accepts.prefers_events || status != Some(200));
         if is_over && is_json && !answering.has_begun && taken.frames.len() <= 1 {
             let body = taken.frames.pop().map_or(Body::Empty, |frame| Body::Json(frame.json));
-            let extra = answering.streamed.extra.take();
-            let reply = Reply { body, extra, ..Reply::empty(status.unwrap_or(202)) };
+            let cors = answering.streamed.cors.take();
+            let quota = answering.streamed.quota;
+            let reply = Reply { body, cors, quota, ..Reply::empty(status.unwrap_or(202)) };
             self.reply(step, face, &reply, answering.keep_alive)?;
             return Ok(Turn::Again);
         }

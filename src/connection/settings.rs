@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::guard::forwarded::TrustedProxies;
 use crate::guard::settings::HttpSurface;
 
 /// The bounds of connections and of what is read from and written to them.
@@ -51,8 +50,6 @@ pub struct HttpListener {
     pub public_url: Option<String>,
     /// Hosts, origins and CORS.
     pub surface: HttpSurface,
-    /// Proxies that are believed when they say who a request is from; default none.
-    pub proxies: TrustedProxies,
 }
 
 /// How the server speaks TLS.

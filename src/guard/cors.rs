@@ -98,6 +98,7 @@ mod tests {
             allowed_methods: vec!["POST".into(), "GET".into(), "DELETE".into()],
             allowed_headers: vec!["authorization".into(), "x-own".into()],
             preflight_max_age: Duration::from_secs(60),
+            proxies: crate::guard::proxies::Proxies::default(),
         })
     }
 

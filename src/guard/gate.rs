@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 
 use super::challenge::WELL_KNOWN;
-use super::forwarded::TrustedProxies;
 use super::origin::{Origin, is_served};
 use super::refusal::Refusal;
 use super::settings::{HttpSurface, Scheme};
@@ -77,8 +76,6 @@ pub struct Endpoint {
     pub scheme: Scheme,
     /// Hosts and origins.
     pub surface: HttpSurface,
-    /// Who is believed when it says where a request is from.
-    pub proxies: TrustedProxies,
 }
 
 impl Endpoint {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::rate::Quota;
 use crate::base::counters::{Counter, Counters};
 use crate::mcp::era::Era;
 use crate::mcp::errors::{OVERLOADED, RpcError, SESSION_NOT_FOUND, TOO_MANY_REQUESTS};
@@ -36,8 +37,8 @@ pub enum Refusal {
     BadCredentials(&'static str),
     /// Whether the credentials are good cannot be found out at present.
     Undecided,
-    /// A token bucket is empty; when to come again.
-    TooMany(Duration),
+    /// A token bucket is empty; when to come again, and what its quota is if that is told.
+    TooMany(Duration, Option<Quota>),
     /// Too many failures from this source; when to come again.
     LockedOut(Duration),
     /// A bound of the whole server is reached.
@@ -77,7 +78,7 @@ impl Refusal {
             Self::NotJson => 415,
             Self::NotAcceptable => 406,
             Self::NoCredentials | Self::BadCredentials(_) => 401,
-            Self::TooMany(_) | Self::LockedOut(_) => 429,
+            Self::TooMany(..) | Self::LockedOut(_) => 429,
             Self::Overloaded(_) | Self::Unrecorded | Self::Undecided => 503,
             Self::Conflict(_) => 409,
             Self::Denied(error, _) | Self::NotFound(error) => error.status(era),
@@ -116,7 +117,7 @@ impl Refusal {
                 "The credentials cannot be verified at this moment",
                 UNDECIDED_WAIT,
             ),
-            Self::TooMany(wait) => later(TOO_MANY_REQUESTS, "Too many requests", *wait),
+            Self::TooMany(wait, _) => later(TOO_MANY_REQUESTS, "Too many requests", *wait),
             Self::LockedOut(wait) => {
                 later(TOO_MANY_REQUESTS, "Too many failed attempts; try again later", *wait)
             }
@@ -137,7 +138,7 @@ impl Refusal {
     /// When to come again, for `Retry-After`.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooMany(wait) | Self::LockedOut(wait) => Some(*wait),
+            Self::TooMany(wait, _) | Self::LockedOut(wait) => Some(*wait),
             Self::Overloaded(_) | Self::Unrecorded => Some(OVERLOAD_WAIT),
             Self::Undecided => Some(UNDECIDED_WAIT),
             _ => None,
@@ -150,7 +151,7 @@ impl Refusal {
             Self::NoCredentials | Self::BadCredentials(_) | Self::Undecided => {
                 "authentication_failure"
             }
-            Self::TooMany(_) | Self::LockedOut(_) => "rate_limit_exceeded",
+            Self::TooMany(..) | Self::LockedOut(_) => "rate_limit_exceeded",
             Self::Denied(..)
             | Self::InsufficientScope(_)
             | Self::ForeignOrigin
@@ -176,7 +177,7 @@ impl Refusal {
             Self::NoCredentials => "no_credentials",
             Self::BadCredentials(why) => why,
             Self::Undecided => "identity_provider_unavailable",
-            Self::TooMany(_) => "too_many",
+            Self::TooMany(..) => "too_many",
             Self::LockedOut(_) => "locked_out",
             Self::Overloaded(_) => "overloaded",
             Self::Unrecorded => "audit_unavailable",
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn no_refusal_uses_a_code_that_the_specification_reserves() {
         for refusal in [
-            Refusal::TooMany(Duration::from_millis(1)),
+            Refusal::TooMany(Duration::from_millis(1), None),
             Refusal::LockedOut(Duration::from_secs(5)),
             Refusal::Overloaded("x"),
             Refusal::Unrecorded,

@@ -8,11 +8,12 @@ use std::time::{Duration, SystemTime};
 use ipnet::IpNet;
 
 use crate::base::secret::Secret;
+use crate::base::wildcard::Wildcard;
 use crate::guard::authn::certificate::Mtls;
 use crate::guard::authn::introspection::IntrospectionSettings;
 use crate::guard::authn::jwt::Issuer;
 use crate::guard::authz::rule::Rule;
-use crate::guard::authz::wildcard::Wildcard;
+use crate::guard::proxies::Proxies;
 use crate::mcp::methods::Permission;
 
 /// Which hosts a request may name, and which web pages may send one.
@@ -29,6 +30,8 @@ pub struct HttpSurface {
     pub allowed_headers: Vec<String>,
     /// How long a browser may keep a preflight answer; default 24 hours.
     pub preflight_max_age: Duration,
+    /// Who may say on whose behalf a request comes; default nobody.
+    pub proxies: Proxies,
 }
 
 /// A host that `Host` may name.
@@ -300,7 +303,7 @@ pub struct Authorization {
 }
 
 /// How many requests are answered, and when a guesser is locked out.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RateLimiting {
     /// Whether requests are counted at all; default true.
     pub enabled: bool,
@@ -318,18 +321,38 @@ pub struct RateLimiting {
     pub backoff_levels: Vec<Duration>,
     /// Networks that are not counted; default none.
     pub exempt_networks: Vec<IpNet>,
-    /// Requests per second of one caller of a role, instead of `max_attempts_per_second`; of
-    /// several the highest. Default none.
+    /// Requests per second of a caller with this role, in place of `max_attempts_per_second`;
+    /// of several the highest. Default none.
     pub roles: BTreeMap<String, f64>,
-    /// Calls per second of one caller of tools of these names; default without bound.
+    /// Calls per second that one caller may make of tools; default none.
     pub tools: Vec<(Wildcard, f64)>,
-    /// Calls per second of one caller of these methods; default without bound.
+    /// Requests per second that one caller may make of methods; default none.
     pub methods: Vec<(Wildcard, f64)>,
-    /// Failures a minute, from all sources together, above which the first failure of a source has
-    /// the last wait of `backoff_levels`; default 600, 0 is never.
+    /// Failed authentications in a minute, of all sources together, from which on each costs the
+    /// longest wait of `backoff_levels` at once; 0 for no bound, default 100.
     pub max_failures_per_minute: u32,
-    /// Whether callers are told what is left to them; default true.
+    /// Whether answers say what is left; default true.
     pub limit_headers: bool,
+}
+
+impl Default for RateLimiting {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            max_attempts_per_second: 10.0,
+            burst: 10,
+            address_attempts_per_second: 100.0,
+            max_failures: 5,
+            block_duration: Duration::from_secs(300),
+            backoff_levels: [0, 1, 2, 4, 8, 16].map(Duration::from_secs).into(),
+            exempt_networks: Vec::new(),
+            roles: BTreeMap::new(),
+            tools: Vec::new(),
+            methods: Vec::new(),
+            max_failures_per_minute: 100,
+            limit_headers: true,
+        }
+    }
 }
 
 /// The bounds of one message.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::base::wildcard::Wildcard;
+
 /// How the server presents itself.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
@@ -41,6 +43,8 @@ pub struct CallSettings {
     pub max_calls: usize,
     /// Calls of one user waiting at once; default 64.
     pub max_calls_per_user: usize,
+    /// Calls of tools waiting at once, for all that a pattern means together; default no bound.
+    pub max_calls_per_tool: Vec<(Wildcard, usize)>,
     /// Time after which a call is given up; default 5 minutes.
     pub timeout: Duration,
     /// Time that a client has to answer what a call asks; default 10 minutes.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::event_sessions::EventPlace;
 use crate::base::cancel::{Cancellation, Cause};
 use crate::guard::gate::Accepts;
+use crate::guard::rate::Quota;
 use crate::guard::refusal::{Refusal, whole_seconds};
 use crate::mcp::era::Version;
 use crate::mcp::legacy::session::STANDALONE;
@@ -35,7 +36,9 @@ pub struct Reply {
     /// Body.
     pub body: Body,
     /// What a browser is told.
-    pub extra: Option<HeaderBlock>,
+    pub cors: Option<HeaderBlock>,
+    /// What is left to the caller, if that is told.
+    pub quota: Option<Quota>,
     /// The connection cannot go on after it.
     pub close: bool,
 }
@@ -43,7 +46,8 @@ pub struct Reply {
 impl Reply {
     /// A reply without a body.
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Body::Empty, extra: None, close: false }
+        let (headers, body) = (Vec::new(), Body::Empty);
+        Self { status, headers, body, cors: None, quota: None, close: false }
     }
 
     /// A JSON reply.
@@ -57,6 +61,9 @@ impl Reply {
             Self::json(refusal.status(version.era()), refusal_line(refusal, id, version));
         if let Refusal::MethodNotAllowed(methods) = refusal {
             reply.headers.push(("Allow", (*methods).into()));
+        }
+        if let Refusal::TooMany(_, quota) = refusal {
+            reply.quota = *quota;
         }
         if let Some(wait) = refusal.retry_after() {
             reply.headers.push(("Retry-After", whole_seconds(wait).to_string()));
@@ -74,6 +81,16 @@ pub enum Answer {
     Stream(Box<Streamed>),
 }
 
+impl Answer {
+    /// Tells what is left to the caller, unless the answer tells that itself.
+    pub(super) fn tell(&mut self, quota: Option<Quota>) {
+        match self {
+            Self::Reply(reply) => reply.quota = reply.quota.or(quota),
+            Self::Stream(streamed) => streamed.quota = quota,
+        }
+    }
+}
+
 /// A stream that a connection reads. Dropping it means that the client has left.
 #[derive(Debug)]
 pub struct Streamed {
@@ -88,7 +105,9 @@ pub struct Streamed {
     /// The forms of answer that the client takes; a lone answer may be sent as JSON.
     pub accepts: Accepts,
     /// What a browser is told.
-    pub extra: Option<HeaderBlock>,
+    pub cors: Option<HeaderBlock>,
+    /// What is left to the caller, if that is told.
+    pub quota: Option<Quota>,
     /// What the leaving of the client cancels (modern era).
     pub cancellation: Option<Arc<Cancellation>>,
     /// The subscription that lives as long as the stream (modern era).

@@ -127,7 +127,7 @@ pub struct Posted {
     /// The forms of answer that the client takes.
     pub accepts: Accepts,
     /// What a browser is told.
-    pub extra: Option<HeaderBlock>,
+    pub cors: Option<HeaderBlock>,
 }
 
 impl Batch<'_> {
@@ -140,24 +140,24 @@ impl Batch<'_> {
         reader: &Arc<dyn Wake>,
         now: Now,
     ) -> Answer {
-        let Posted { exchange, accepts, extra } = posted;
-        let refused = |exchange, refusal: &Refusal, extra| {
-            Answer::Reply(refuse(exchange, refusal, None, self.session.version, extra))
+        let Posted { exchange, accepts, cors } = posted;
+        let refused = |exchange, refusal: &Refusal, cors| {
+            Answer::Reply(refuse(exchange, refusal, None, self.session.version, cors))
         };
         let elements = match split(body, self.snapshot.json) {
             Ok(elements) => elements,
-            Err(refusal) => return refused(exchange, &refusal, extra),
+            Err(refusal) => return refused(exchange, &refusal, cors),
         };
         let wants_answer = elements.iter().any(is_answered);
         let (number, outlet) = self.session.open_stream();
         let Ok(ticket) = outlet.attach(Arc::clone(reader)) else {
-            return refused(exchange, &Refusal::Conflict("The stream is in use"), extra);
+            return refused(exchange, &Refusal::Conflict("The stream is in use"), cors);
         };
         exchange.finish(&Ending::Done);
         self.carry(metered, elements, &outlet, true, accepts.events, now);
         if !wants_answer {
             self.session.forget_stream(number);
-            return Answer::Reply(Reply { extra, ..Reply::empty(202) });
+            return Answer::Reply(Reply { cors, ..Reply::empty(202) });
         }
         Answer::Stream(Box::new(Streamed {
             outlet,
@@ -165,7 +165,8 @@ impl Batch<'_> {
             number: Some(number),
             opening: Opening::Nothing,
             accepts,
-            extra,
+            cors,
+            quota: None,
             cancellation: None,
             listener: None,
             place: None,
@@ -196,7 +197,7 @@ impl Batch<'_> {
             let counted = if place == 0 || !is_answered(&element) {
                 Ok(metered.again())
             } else {
-                self.snapshot.rate.meter_another(&metered, &self.snapshot.policy, now)
+                self.snapshot.rate.meter_another(&metered, now)
             };
             self.element(counted, element, heard(), &gathering, now);
         }

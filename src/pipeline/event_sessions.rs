@@ -144,7 +144,7 @@ impl EventSessions {
 
 /// GET: opens a stream.
 pub fn open(entered: Entered, head: &Head, reader: &Arc<dyn Wake>, now: Now) -> Answer {
-    let Parts { exchange, snapshot, metered, extra, .. } = entered.into_parts();
+    let Parts { exchange, snapshot, metered, cors, .. } = entered.into_parts();
     let services = Arc::clone(exchange.services());
     let limits = &snapshot.sessions;
     let (principal, address) = (metered.principal(), metered.address());
@@ -158,7 +158,7 @@ pub fn open(entered: Entered, head: &Head, reader: &Arc<dyn Wake>, now: Now) -> 
     let (session, ticket) = match opened {
         Ok(opened) => opened,
         Err(refusal) => {
-            return Answer::Reply(refuse(exchange, &refusal, None, version_of(head), extra));
+            return Answer::Reply(refuse(exchange, &refusal, None, version_of(head), cors));
         }
     };
     exchange.finish(&Ending::Done);
@@ -170,7 +170,8 @@ pub fn open(entered: Entered, head: &Head, reader: &Arc<dyn Wake>, now: Now) -> 
         number: None,
         opening: Opening::Endpoint(endpoint),
         accepts: EVENTS,
-        extra,
+        cors,
+        quota: None,
         cancellation: None,
         listener: None,
         place: Some(EventPlace { services: Arc::downgrade(&services), id: session.id.clone() }),
@@ -179,7 +180,7 @@ pub fn open(entered: Entered, head: &Head, reader: &Arc<dyn Wake>, now: Now) -> 
 
 /// POST: takes a message, which is answered on the stream.
 pub fn post(entered: Entered, head: &Head, body: &[u8], now: Now) -> Answer {
-    let Parts { exchange, snapshot, metered, extra, .. } = entered.into_parts();
+    let Parts { exchange, snapshot, metered, cors, .. } = entered.into_parts();
     let services = Arc::clone(exchange.services());
     let id = head.path().rsplit('/').next().unwrap_or_default();
     let limits = &snapshot.sessions;
@@ -192,8 +193,8 @@ pub fn post(entered: Entered, head: &Head, body: &[u8], now: Now) -> Answer {
         }
         Some(session) => {
             session.road.carry(exchange, snapshot, metered, body, now);
-            return Answer::Reply(Reply { extra, ..Reply::empty(202) });
+            return Answer::Reply(Reply { cors, ..Reply::empty(202) });
         }
     };
-    Answer::Reply(refuse(exchange, &refusal, None, version_of(head), extra))
+    Answer::Reply(refuse(exchange, &refusal, None, version_of(head), cors))
 }

@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 use super::answer::refusal_line;
 use super::batch::Batch;
 use super::calls::outcome::{Outcome, QuickRun, guarded};
-use super::calls::waiting::{Begun, Heard, TOO_MANY_CALLS, Waiting};
+use super::calls::permits::TOO_MANY_CALLS;
+use super::calls::waiting::{Begun, Heard, Waiting};
 use super::exchange::{Ending, Exchange, Transport};
 use super::road::CallParts;
 use super::services::Services;
@@ -151,10 +152,7 @@ impl LineRoad {
         if !self.services.audit.is_able() {
             return Err(Refusal::Unrecorded);
         }
-        snapshot
-            .rate
-            .meter(authenticated, None, &snapshot.policy, now)
-            .map_err(|(refusal, _)| refusal)
+        snapshot.rate.meter(authenticated, None, &snapshot.policy, now)
     }
 
     fn send(&self, json: Vec<u8>) {

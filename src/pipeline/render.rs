@@ -2,6 +2,7 @@
 
 use super::answer::{Body, Opening, Reply, Streamed};
 use super::snapshot::HttpFace;
+use crate::guard::rate::Quota;
 use crate::mcp::legacy::session::event_id;
 use crate::mcp::outlet::Frame;
 use crate::proto::http1::response::{ResponseHead, push_chunk, push_last_chunk};
@@ -41,9 +42,10 @@ pub fn reply(out: &mut Vec<u8>, reply: &Reply, around: Surroundings<'_>) {
     for (name, value) in &reply.headers {
         head = head.header(name, value.as_bytes());
     }
-    if let Some(extra) = &reply.extra {
-        head = head.block(extra);
+    if let Some(cors) = &reply.cors {
+        head = head.block(cors);
     }
+    head = with_quota(head, reply.quota);
     let length = u64::try_from(body.len()).unwrap_or(u64::MAX);
     if head.content_length(length).is_ok() {
         out.extend_from_slice(body);
@@ -60,14 +62,23 @@ fn begin<'o>(out: &'o mut Vec<u8>, status: u16, around: Surroundings<'_>) -> Res
     if around.close { head.close() } else { head }
 }
 
+/// What is left to the caller (draft-ietf-httpapi-ratelimit-headers-06 section 3).
+fn with_quota(head: ResponseHead<'_>, quota: Option<Quota>) -> ResponseHead<'_> {
+    let Some(Quota { limit, remaining, reset }) = quota else { return head };
+    head.number("RateLimit-Limit", limit.into())
+        .number("RateLimit-Remaining", remaining.into())
+        .number("RateLimit-Reset", reset.into())
+}
+
 /// Appends the head of an event stream, and its first event if it is primed.
 pub fn stream_head(out: &mut Vec<u8>, streamed: &Streamed, around: Surroundings<'_>) {
     let mut head = begin(out, 200, around)
         .header("Content-Type", b"text/event-stream")
         .header("X-Accel-Buffering", b"no");
-    if let Some(extra) = &streamed.extra {
-        head = head.block(extra);
+    if let Some(cors) = &streamed.cors {
+        head = head.block(cors);
     }
+    head = with_quota(head, streamed.quota);
     // All of these headers are ours.
     let _ = head.chunked();
     let mut events = Vec::new();

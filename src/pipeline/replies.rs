@@ -10,8 +10,7 @@ use super::services::Services;
 use super::snapshot::HttpFace;
 use crate::base::clock::Now;
 use crate::guard::gate::Accepts;
-use crate::guard::rate::Level;
-use crate::guard::refusal::{Refusal, whole_seconds};
+use crate::guard::refusal::Refusal;
 use crate::guard::validate::http::VERSION_HEADER;
 use crate::mcp::era::Version;
 use crate::proto::http1::Head;
@@ -26,12 +25,15 @@ pub fn malformed(
     address: IpAddr,
     now: Now,
 ) -> Reply {
-    let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let snapshot = services.snapshot.load();
-    let extra = snapshot.http.as_ref().zip(head).and_then(|(face, head)| cors_of(face, head));
+    let known = snapshot.http.as_ref().zip(head);
+    let client = known.map(|(face, head)| face.endpoint.surface.proxies.client(head, address));
+    let address = client.unwrap_or(address);
+    let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
+    let cors = known.and_then(|(face, head)| cors_of(face, head));
     // What had no head has no id either, as the transport tells it in each of its revisions.
     let version = head.map_or(Version::NEWEST, version_of);
-    Reply { close: true, ..refuse(exchange, refusal, None, version, extra) }
+    Reply { close: true, ..refuse(exchange, refusal, None, version, cors) }
 }
 
 /// Ends an exchange with a refusal and makes its reply.
@@ -40,7 +42,7 @@ pub(super) fn refuse(
     refusal: &Refusal,
     id: Option<&Id>,
     version: Version,
-    extra: Option<HeaderBlock>,
+    cors: Option<HeaderBlock>,
 ) -> Reply {
     let mut reply = Reply::refusal(refusal, id, version);
     let snapshot = exchange.services().snapshot.load();
@@ -49,32 +51,21 @@ pub(super) fn refuse(
     }
     reply.headers.push(("X-Request-Id", exchange.id().to_string()));
     exchange.finish(&Ending::Refused(refusal, version.era()));
-    Reply { extra, ..reply }
+    Reply { cors, ..reply }
 }
 
 /// What a browser is told that asks before it calls.
 pub(super) fn preflight(exchange: Exchange, face: &HttpFace, head: &Head, origin: &str) -> Reply {
     exchange.finish(&Ending::Done);
     let requested = head.header_str("access-control-request-headers");
-    Reply { extra: Some(face.cors.preflight(origin, requested)), ..Reply::empty(204) }
+    Reply { cors: Some(face.cors.preflight(origin, requested)), ..Reply::empty(204) }
 }
 
 /// Where to get a token: told to anybody, for nobody can know it before.
-pub(super) fn metadata(exchange: Exchange, face: &HttpFace, extra: Option<HeaderBlock>) -> Reply {
+pub(super) fn metadata(exchange: Exchange, face: &HttpFace, cors: Option<HeaderBlock>) -> Reply {
     exchange.finish(&Ending::Done);
     let document = face.metadata.clone().unwrap_or_default();
-    Reply { extra, ..Reply::json(200, document) }
-}
-
-/// Adds what is left to the caller (draft-ietf-httpapi-ratelimit-headers, in the form with a header
-/// for each number, which most clients read).
-pub(super) fn with_level(extra: Option<HeaderBlock>, level: Option<Level>) -> Option<HeaderBlock> {
-    let Some(level) = level else { return extra };
-    let mut extra = extra.unwrap_or_default();
-    extra.push_number("RateLimit-Limit", level.burst);
-    extra.push_number("RateLimit-Remaining", level.left);
-    extra.push_number("RateLimit-Reset", whole_seconds(level.rested_in));
-    Some(extra)
+    Reply { cors, ..Reply::json(200, document) }
 }
 
 /// What a page is told on every response, if it is one that may call.

@@ -8,7 +8,7 @@ use super::answer::{Answer, Reply};
 use super::batch::{Batch, Posted};
 use super::event_sessions;
 use super::exchange::{Ending, Exchange, Transport};
-use super::replies::{cors_of, metadata, preflight, refuse, version_of, with_level};
+use super::replies::{cors_of, metadata, preflight, refuse, version_of};
 use super::services::Services;
 use super::snapshot::Snapshot;
 use super::streams::{self, Carried};
@@ -41,7 +41,7 @@ pub struct Entered {
     metered: Metered,
     purpose: Purpose,
     pub(super) accepts: Accepts,
-    pub(super) extra: Option<HeaderBlock>,
+    pub(super) cors: Option<HeaderBlock>,
 }
 
 /// Why a request goes no further, or not yet.
@@ -86,7 +86,7 @@ struct Known {
     snapshot: Arc<Snapshot>,
     purpose: Purpose,
     accepts: Accepts,
-    extra: Option<HeaderBlock>,
+    cors: Option<HeaderBlock>,
 }
 
 /// A request that asks to be let in.
@@ -108,7 +108,7 @@ pub(super) struct Parts {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) metered: Metered,
     pub(super) accepts: Accepts,
-    pub(super) extra: Option<HeaderBlock>,
+    pub(super) cors: Option<HeaderBlock>,
 }
 
 impl Entered {
@@ -117,8 +117,8 @@ impl Entered {
     }
 
     pub(super) fn into_parts(self) -> Parts {
-        let Self { exchange, snapshot, metered, accepts, extra, .. } = self;
-        Parts { exchange, snapshot, metered, accepts, extra }
+        let Self { exchange, snapshot, metered, accepts, cors, .. } = self;
+        Parts { exchange, snapshot, metered, accepts, cors }
     }
 }
 
@@ -132,20 +132,20 @@ pub fn enter(
 ) -> Result<Entered, Stop> {
     let snapshot = services.snapshot.load_full();
     let Some(face) = &snapshot.http else { return Err(Stop::Reply(Reply::empty(503))) };
-    let address = face.endpoint.proxies.client(head, peer.address);
+    let address = face.endpoint.surface.proxies.client(head, peer.address);
     let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
-    let extra = cors_of(face, head);
+    let cors = cors_of(face, head);
     let (admitted, purpose, accepts) = match face.endpoint.admit(head, address) {
         Ok(Passage::Enter(admitted, purpose, accepts)) => (admitted, purpose, accepts),
         Ok(Passage::Preflight(origin)) => {
             return Err(Stop::Reply(preflight(exchange, face, head, &origin)));
         }
-        Ok(Passage::Metadata) => return Err(Stop::Reply(metadata(exchange, face, extra))),
+        Ok(Passage::Metadata) => return Err(Stop::Reply(metadata(exchange, face, cors))),
         Err(refusal) => {
-            return Err(Stop::Reply(refuse(exchange, &refusal, None, version_of(head), extra)));
+            return Err(Stop::Reply(refuse(exchange, &refusal, None, version_of(head), cors)));
         }
     };
-    let known = Known { exchange, snapshot, purpose, accepts, extra };
+    let known = Known { exchange, snapshot, purpose, accepts, cors };
     let credentials = known.snapshot.authentication.tagged(presented(head));
     if let Some(refusal) = known.comes_too_often(&credentials, &admitted, now) {
         return Err(known.refuse(head, &refusal));
@@ -182,9 +182,9 @@ impl Known {
     ) -> Option<Refusal> {
         let address = admitted.address()?;
         let authentication = &self.snapshot.authentication;
-        let claimed = || authentication.claimed_by(credentials);
+        let identity = || authentication.identity(credentials);
         let rate = &self.snapshot.rate;
-        let early = rate.before_authentication(address, credentials.tag(), claimed, now);
+        let early = rate.before_authentication(address, credentials.tag(), identity, now);
         // Who presents nothing is told to authenticate, however often it asks.
         let asks_in_vain = authentication.is_on() && credentials.are_absent();
         early.err().filter(|_| !asks_in_vain)
@@ -220,8 +220,9 @@ impl Known {
             Verdict::Refused(admitted, refusal) => {
                 if let (Refusal::BadCredentials(_), Some(address)) = (&refusal, admitted.address())
                 {
-                    let claimed = self.snapshot.authentication.claimed_by(credentials);
-                    self.snapshot.rate.failed(address, claimed, now);
+                    let identity = self.snapshot.authentication.identity(credentials);
+                    let (rate, tag) = (&self.snapshot.rate, credentials.tag());
+                    rate.failed(address, tag, identity.as_ref(), now);
                 }
                 return Err(self.refuse(head, &refusal));
             }
@@ -233,19 +234,15 @@ impl Known {
         let policy = &self.snapshot.policy;
         match self.snapshot.rate.meter(authenticated, credentials.tag(), policy, now) {
             Ok(metered) => {
-                let Self { exchange, snapshot, purpose, accepts, extra } = self;
-                let extra = with_level(extra, metered.level());
-                Ok(Entered { exchange, snapshot, metered, purpose, accepts, extra })
+                let Self { exchange, snapshot, purpose, accepts, cors } = self;
+                Ok(Entered { exchange, snapshot, metered, purpose, accepts, cors })
             }
-            Err((refusal, level)) => {
-                self.extra = with_level(self.extra, level);
-                Err(self.refuse(head, &refusal))
-            }
+            Err(refusal) => Err(self.refuse(head, &refusal)),
         }
     }
 
     fn refuse(self, head: &Head, refusal: &Refusal) -> Stop {
-        Stop::Reply(refuse(self.exchange, refusal, None, version_of(head), self.extra))
+        Stop::Reply(refuse(self.exchange, refusal, None, version_of(head), self.cors))
     }
 }
 
@@ -257,23 +254,26 @@ pub fn walk(
     reader: &Arc<dyn Wake>,
     now: Now,
 ) -> Answer {
-    match entered.purpose {
+    let quota = entered.metered.quota();
+    let mut answer = match entered.purpose {
         Purpose::Message => message(entered, head, body, reader, now),
         Purpose::Stream => streams::open(entered, head, reader, now),
         Purpose::EndSession => end_session(entered, head, now),
         Purpose::EventSession => event_sessions::open(entered, head, reader, now),
         Purpose::EventMessage => event_sessions::post(entered, head, body, now),
-    }
+    };
+    answer.tell(quota);
+    answer
 }
 
 fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, now: Now) -> Answer {
-    let Parts { mut exchange, snapshot, metered, accepts, extra } = entered.into_parts();
+    let Parts { mut exchange, snapshot, metered, accepts, cors } = entered.into_parts();
     let services = Arc::clone(exchange.services());
     let find =
         |id: &str, principal: &_| services.sessions.find(id, principal, &snapshot.sessions, now);
     let call = match http::check(metered, head, body, snapshot.json, find) {
         Ok(Incoming::Call(call)) => call,
-        Ok(Incoming::Notice(notice, session)) => return accept(exchange, notice, session, extra),
+        Ok(Incoming::Notice(notice, session)) => return accept(exchange, notice, session, cors),
         Ok(Incoming::Batch(metered, session)) => {
             let batch = Batch {
                 services: &services,
@@ -282,7 +282,7 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
                 transport: Transport::Http,
                 address: metered.address(),
             };
-            let posted = Posted { exchange, accepts, extra };
+            let posted = Posted { exchange, accepts, cors };
             return batch.post(posted, metered, body, reader, now);
         }
         Err(refused) => {
@@ -290,7 +290,7 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
             if let Some(method) = method {
                 exchange.set_call(method, None);
             }
-            return Answer::Reply(refuse(exchange, &refusal, id.as_ref(), version, extra));
+            return Answer::Reply(refuse(exchange, &refusal, id.as_ref(), version, cors));
         }
     };
     exchange.set_call(call.method(), call.target());
@@ -301,7 +301,7 @@ fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, n
     let work = decided.and_then(|grant| {
         dispatch(&services, &snapshot, grant, if is_modern { Some(&header) } else { None })
     });
-    let carried = Carried { exchange, snapshot, accepts, extra, parts };
+    let carried = Carried { exchange, snapshot, accepts, cors, parts };
     match work {
         Ok(work) => streams::carry_out(carried, work, reader, now),
         Err(refusal) => Answer::Reply(carried.refuse(&refusal)),
@@ -357,7 +357,7 @@ fn accept(
     exchange: Exchange,
     notice: Notice,
     session: Option<Arc<Session>>,
-    extra: Option<HeaderBlock>,
+    cors: Option<HeaderBlock>,
 ) -> Answer {
     match (notice, session) {
         (Notice::Cancelled(id), Some(session)) => session.cancel(&id),
@@ -365,12 +365,12 @@ fn accept(
         _ => {}
     }
     exchange.finish(&Ending::Done);
-    Answer::Reply(Reply { extra, ..Reply::empty(202) })
+    Answer::Reply(Reply { cors, ..Reply::empty(202) })
 }
 
 /// DELETE: the client says that it will not come back.
 fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
-    let Parts { exchange, snapshot, metered, extra, .. } = entered.into_parts();
+    let Parts { exchange, snapshot, metered, cors, .. } = entered.into_parts();
     let sessions = &exchange.services().sessions;
     // The modern era has no sessions, whatever its clients send.
     let session_id =
@@ -382,15 +382,16 @@ fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
             Some(session) => {
                 sessions.remove(&session.id);
                 exchange.finish(&Ending::Done);
-                return Answer::Reply(Reply { extra, ..Reply::empty(204) });
+                return Answer::Reply(Reply { cors, ..Reply::empty(204) });
             }
         },
     };
-    Answer::Reply(refuse(exchange, &refusal, None, version_of(head), extra))
+    Answer::Reply(refuse(exchange, &refusal, None, version_of(head), cors))
 }
 
 /// A request that was let in, and whose body never became whole.
 pub fn give_up(entered: Entered, head: &Head, refusal: &Refusal) -> Reply {
-    let Entered { exchange, extra, .. } = entered;
-    Reply { close: true, ..refuse(exchange, refusal, None, version_of(head), extra) }
+    let Entered { exchange, cors, metered, .. } = entered;
+    let reply = refuse(exchange, refusal, None, version_of(head), cors);
+    Reply { close: true, quota: metered.quota(), ..reply }
 }

@@ -8,6 +8,7 @@ use super::calls::tasks::TaskLimits;
 use crate::backend::catalog::Catalog;
 use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
+use crate::base::wildcard::Wildcard;
 use crate::guard::authn::Authentication;
 use crate::guard::authz::rule::{Caller, Place, Thing};
 use crate::guard::authz::{Policy, View};
@@ -99,12 +100,14 @@ pub struct Identity {
 }
 
 /// Bounds of calls that wait for an answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CallLimits {
     /// Most at once.
     pub calls: usize,
     /// Most of one principal at once.
     pub calls_per_principal: usize,
+    /// Most of the tools that a pattern means at once.
+    pub calls_per_tool: Vec<(Wildcard, usize)>,
     /// A call that takes longer is given up; time that its client takes to answer does not count.
     pub timeout: Duration,
     /// How long a client may take to answer what a call asks.

@@ -9,7 +9,8 @@ use parking_lot::Mutex;
 
 use super::answer::{Answer, Opening, Reply, Streamed};
 use super::calls::outcome::{Outcome, QuickRun, guarded};
-use super::calls::waiting::{Begun, Heard, TOO_MANY_CALLS, Waiting};
+use super::calls::permits::TOO_MANY_CALLS;
+use super::calls::waiting::{Begun, Heard, Waiting};
 use super::exchange::{Ending, Exchange};
 use super::replies::{refuse, reply_with, version_of};
 use super::road::{CallParts, Entered};
@@ -41,7 +42,7 @@ pub struct Carried {
     /// The forms of answer it takes.
     pub accepts: Accepts,
     /// What a browser is told.
-    pub extra: Option<HeaderBlock>,
+    pub cors: Option<HeaderBlock>,
     /// What is left of the call.
     pub parts: CallParts,
 }
@@ -49,7 +50,7 @@ pub struct Carried {
 impl Carried {
     /// Ends the call with a refusal.
     pub fn refuse(self, refusal: &Refusal) -> Reply {
-        refuse(self.exchange, refusal, Some(&self.parts.id), self.parts.version, self.extra)
+        refuse(self.exchange, refusal, Some(&self.parts.id), self.parts.version, self.cors)
     }
 }
 
@@ -90,7 +91,7 @@ fn quick(carried: Carried, run: QuickRun) -> Reply {
     let mut json = Vec::with_capacity(256);
     let status = outcome.write(&mut json, &id, version.era());
     carried.exchange.finish(&outcome.ending());
-    Reply { extra: carried.extra, ..reply_with(status, json, carried.accepts) }
+    Reply { cors: carried.cors, ..reply_with(status, json, carried.accepts) }
 }
 
 /// A call that may take its time: its answer comes out of a stream.
@@ -110,7 +111,7 @@ fn park(
     let Ok(ticket) = outlet.attach(Arc::clone(reader)) else {
         return Err(Box::new((carried, Refusal::Conflict("The stream is in use"))));
     };
-    let Carried { exchange, snapshot, accepts, extra, parts } = carried;
+    let Carried { exchange, snapshot, accepts, cors, parts } = carried;
     let (era, version) = (parts.version.era(), parts.version);
     let cancellation = Arc::new(Cancellation::default());
     let waiting = Waiting { exchange, snapshot, parts };
@@ -131,7 +132,8 @@ fn park(
                 Opening::Nothing
             },
             accepts,
-            extra,
+            cors,
+            quota: None,
             cancellation: Some(cancellation).filter(|_| era == Era::Modern),
             listener: None,
             place: None,
@@ -142,7 +144,7 @@ fn park(
             if let (Some(session), Some(number)) = (session, number) {
                 session.forget_stream(number);
             }
-            Err(Box::new((Carried { exchange, snapshot, accepts, extra, parts }, refusal)))
+            Err(Box::new((Carried { exchange, snapshot, accepts, cors, parts }, refusal)))
         }
     }
 }
@@ -169,7 +171,8 @@ fn listen(carried: Carried, filter: Filter, reader: &Arc<dyn Wake>) -> Carrying<
         number: None,
         opening: Opening::Nothing,
         accepts: EVENTS,
-        extra: carried.extra,
+        cors: carried.cors,
+        quota: None,
         cancellation: None,
         listener: Some(listener),
         place: None,
@@ -220,7 +223,7 @@ fn initialize(carried: Carried, now: Now) -> Carrying<Reply> {
     carried.exchange.finish(&Ending::Done);
     let mut reply = reply_with(200, json, carried.accepts);
     reply.headers.push(("Mcp-Session-Id", session.id.clone()));
-    Ok(Reply { extra: carried.extra, ..reply })
+    Ok(Reply { cors: carried.cors, ..reply })
 }
 
 /// GET: the standalone stream of a legacy session, or a stream that broke off.
@@ -234,14 +237,15 @@ pub fn open(entered: Entered, head: &Head, reader: &Arc<dyn Wake>, now: Now) -> 
                 number: Some(number),
                 opening: Opening::Nothing,
                 accepts: EVENTS,
-                extra: entered.extra,
+                cors: entered.cors,
+                quota: None,
                 cancellation: None,
                 listener: None,
                 place: None,
             }))
         }
         Err(refusal) => {
-            let reply = refuse(entered.exchange, &refusal, None, version_of(head), entered.extra);
+            let reply = refuse(entered.exchange, &refusal, None, version_of(head), entered.cors);
             Answer::Reply(reply)
         }
     }

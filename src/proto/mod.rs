@@ -2,6 +2,7 @@
 //! thread, no clock and no file is ever named here.
 
 pub mod buffer;
+pub mod forwarded;
 pub mod http1;
 pub mod idscan;
 pub mod json;

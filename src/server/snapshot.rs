@@ -78,6 +78,7 @@ pub(super) fn build(
         calls: CallLimits {
             calls: configuration.calls.max_calls,
             calls_per_principal: configuration.calls.max_calls_per_user,
+            calls_per_tool: configuration.calls.max_calls_per_tool.clone(),
             timeout: configuration.calls.timeout,
             input_timeout: configuration.calls.input_timeout,
             subscriptions: sessions.subscriptions_per_user,
@@ -204,7 +205,6 @@ pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
             metadata_path: resource.map(|resource| resource.path().to_owned()),
             scheme: if is_tls { Scheme::Https } else { Scheme::Http },
             surface: listener.surface.clone(),
-            proxies: listener.proxies.clone(),
         },
         limits: HttpLimits {
             head_bytes: limits.head_bytes,

@@ -143,6 +143,27 @@ fn one_address_has_a_bound_whoever_it_says_it_is() {
 }
 
 #[test]
+fn where_failures_are_many_a_newcomer_waits_longest_and_good_keys_never() {
+    let limits = "max_failures = 1000\nbackoff_levels = [0, 60000]\nmax_failures_per_minute = 2\n\
+                  max_attempts_per_second = 10000";
+    let http = "tls = false\ntrusted_proxies = [\"127.0.0.1\"]".into();
+    let server = Server::start(&Settings { http, ..Settings::default() }.limited(limits));
+    let from = |host: u8, key: &str| {
+        server.send(&ask().key(key).header("X-Forwarded-For", &format!("192.0.2.{host}")))
+    };
+    for host in 1..=2 {
+        assert_eq!(from(host, WRONG).status, 401);
+        assert_eq!(from(host, USER).status, 200, "a first failure costs nothing");
+    }
+    assert_eq!(from(3, WRONG).status, 401);
+    let waits = from(3, WRONG);
+    assert_eq!(waits.status, 429);
+    assert!((2..=60).contains(&retry_after(&waits)), "{waits:?}");
+    assert_eq!(from(4, USER).status, 200, "who has not failed is served");
+    assert_eq!(from(1, USER).status, 200);
+}
+
+#[test]
 fn an_expired_key_is_a_wrong_key() {
     let late = "late-key-0123456789abcdef0123456789";
     let entry = |date: &str| format!("{{ key = \"{late}\", user = \"l\", expires = \"{date}\" }}");

@@ -34,6 +34,7 @@ mod limits;
 mod modern;
 mod modern_calls;
 mod providers;
+mod proxies;
 mod rates;
 mod reload;
 mod revisions;

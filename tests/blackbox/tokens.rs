@@ -225,3 +225,57 @@ fn streams_that_only_listen_end_with_the_token_and_a_session_opens_its_own_again
     let told = again.message().unwrap();
     assert_eq!(told["method"], "notifications/tools/list_changed");
 }
+
+// B113
+#[test]
+fn a_renewed_token_passes_the_lockout_of_its_source_and_forged_ones_of_its_name_do_not() {
+    let issuer = Issuer::new();
+    let limits = "max_failures = 3\nbackoff_levels = [0]\nmax_attempts_per_second = 10000";
+    let server = Server::start(&issuer.settings("").limited(limits));
+    let named = |name: &'static str, serial: u64| {
+        issuer.token(|claims| {
+            claims["sub"] = name.into();
+            claims["jti"] = serial.into();
+        })
+    };
+    let forged = |serial: u64| {
+        let token = named("alice", serial);
+        let (message, signature) = token.rsplit_once('.').unwrap();
+        format!("{message}.{}", signature.chars().rev().collect::<String>())
+    };
+    let ask = |key: &str| {
+        let message = modern_request(1, "tools/list", json!({}));
+        server.send(&Request::modern(&message).key(key)).status
+    };
+    assert_eq!(ask(&named("alice", 1)), 200);
+    for _ in 0..3 {
+        assert_eq!(ask("wrong-key-0123456789abcdef0123456789"), 401);
+    }
+    assert_eq!(ask(&named("bob", 1)), 429, "nobody knows bob here");
+    let renewed = named("alice", 2);
+    assert_eq!(ask(&renewed), 200);
+    for serial in 0..3 {
+        assert_eq!(ask(&forged(serial)), 401);
+    }
+    assert_eq!(ask(&forged(3)), 429);
+    assert_eq!(ask(&named("alice", 3)), 429, "a token that was not seen before is one more guess");
+    assert_eq!(ask(&renewed), 200, "a token that was good is none");
+}
+
+// B113
+#[test]
+fn one_who_fails_behind_a_common_address_locks_out_nobody_else() {
+    let issuer = Issuer::new();
+    let limits = "max_failures = 3\nbackoff_levels = [0]\nmax_attempts_per_second = 10000";
+    let server = Server::start(&issuer.settings("leeway_seconds = 0").limited(limits));
+    let alice = |until: u64| issuer.token(|claims| claims["exp"] = until.into());
+    let ask = |key: &str| {
+        let message = modern_request(1, "tools/list", json!({}));
+        server.send(&Request::modern(&message).key(key)).status
+    };
+    assert_eq!(ask(&alice(now() + 600)), 200);
+    let over = alice(now() - 600);
+    let statuses: Vec<u16> = (0..5).map(|_| ask(&over)).collect();
+    assert_eq!(statuses, [401, 401, 401, 429, 429]);
+    assert_eq!(ask(ADMIN), 200, "who was not seen here before is asked as ever");
+}

@@ -103,6 +103,33 @@ fn networks_are_read_and_a_lone_address_is_one() {
 }
 
 #[test]
+fn rates_have_names_and_what_contradicts_them_is_told() {
+    let text = "[rate_limiting]\nroles = { admin = 200, guest = 0.5 }\n\
+                max_failures_per_minute = 0\n\
+                tools = { \"report_*\" = 1, echo = 2 }\nmethods = { \"tools/*\" = 3 }\n\
+                [limits]\ncalls_per_tool = { \"*\" = 7 }";
+    let settings = good(text);
+    let limits = &settings.rate_limiting;
+    assert_eq!(limits.roles.keys().collect::<Vec<_>>(), ["admin", "guest"]);
+    assert!((limits.address_attempts_per_second - 200.0).abs() < f64::EPSILON);
+    assert_eq!((limits.tools.len(), limits.methods.len()), (2, 1));
+    assert!(limits.limit_headers && limits.max_failures_per_minute == 0);
+    assert!(
+        settings.calls.max_calls_per_tool.iter().all(|(one, most)| one.matches("a") && *most == 7)
+    );
+    let contradictions = good(&format!(
+        "{KEY}[rate_limiting]\nroles = {{ admin = 200 }}\naddress_attempts_per_second = 100\n\
+         exempt_networks = [\"10.1.0.0/16\"]\n[transports.http]\ntls = false\n\
+         trusted_proxies = [\"10.0.0.0/8\"]"
+    ));
+    let told = warnings(&contradictions).join("\n");
+    assert!(told.contains("address_attempts_per_second: 100 is less than the 200"), "{told}");
+    assert!(told.contains("the trusted proxies of 10.0.0.0/8 would not be counted"), "{told}");
+    let idle = good(&format!("{KEY}[transports.http]\nforwarded_header = \"forwarded\""));
+    assert!(warnings(&idle).join("\n").contains("has no effect while no proxy is trusted"));
+}
+
+#[test]
 fn a_hash_and_an_end_are_read() {
     let text = format!(
         "[[authentication.api_keys]]\nhash = \"sha256:{}:{}\"\nuser = \"a\"\nroles = [\"admin\"]\n\

@@ -12,7 +12,7 @@ use ring::digest;
 pub use self::x509::{NameKind, ParsedCertificate};
 use crate::base::ids::{hex, unhex};
 use crate::base::principal::{AuthMethod, Principal, Term};
-use crate::guard::authz::wildcard::Wildcard;
+use crate::base::wildcard::Wildcard;
 
 /// Which certificates were taken back.
 pub trait Revocations: Send + Sync + fmt::Debug {

@@ -9,6 +9,7 @@ pub mod inquiry;
 pub mod introspection;
 pub mod jwt;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::gate::Admitted;
@@ -112,6 +113,15 @@ impl Credentials<'_> {
     }
 }
 
+/// Whom a credential is said to be of. A token that is renewed stays of the same principal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity<'p> {
+    /// Of whoever has it.
+    Credential(KeyTag),
+    /// Of the principal with this key, which a token names.
+    Principal(Cow<'p, str>),
+}
+
 /// How callers prove who they are.
 #[derive(Debug)]
 pub struct Authentication {
@@ -192,14 +202,18 @@ impl Authentication {
         Credentials { presented, tag }
     }
 
-    /// Whom a token claims to be for, before anything of it is believed: the key of the principal
-    /// that it would prove. `None` for other credentials.
-    pub fn claimed_by(&self, credentials: &Credentials<'_>) -> Option<String> {
-        let tokens = self.proofs.as_ref()?.tokens.as_ref()?;
-        match credentials.presented {
-            Presented::Secret(secret) if Tokens::look_like(secret) => tokens.claimed_by(secret),
+    /// Whom the credential of a request is said to be of: for counting failures. It is only asked
+    /// where something has failed.
+    pub fn identity(&self, credentials: &Credentials<'_>) -> Option<Identity<'static>> {
+        let tag = credentials.tag?;
+        let tokens = self.proofs.as_ref().and_then(|proofs| proofs.tokens.as_ref());
+        let claimed = match credentials.presented {
+            Presented::Secret(secret) if Tokens::look_like(secret) => {
+                tokens.and_then(|tokens| tokens.claimed(secret))
+            }
             _ => None,
-        }
+        };
+        Some(claimed.map_or(Identity::Credential(tag), |key| Identity::Principal(key.into())))
     }
 
     /// True if the principal could still prove itself as it did; asked of whoever only listens.

@@ -7,7 +7,6 @@ pub mod argument;
 pub mod question;
 pub mod rule;
 mod view;
-pub mod wildcard;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use super::argument::ArgumentCondition;
-use super::wildcard::Wildcard;
 use crate::base::principal::{AuthMethod, Principal};
+use crate::base::wildcard::Wildcard;
 use crate::mcp::methods::Method;
 
 /// What a rule does to what it is about.

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::argument::{ArgumentCondition, Condition};
 use super::rule::{Effect, Line, Way};
-use super::wildcard::Wildcard;
 use super::*;
 use crate::base::principal::AuthMethod;
+use crate::base::wildcard::Wildcard;
 use crate::guard::settings::Lines;
 
 /// The example of the guide, level 2, step 4.

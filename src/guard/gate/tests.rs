@@ -4,7 +4,6 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::*;
-use crate::guard::forwarded::ForwardedHeader;
 use crate::guard::settings::{HostPattern, OriginPattern};
 use crate::proto::buffer::Buffer;
 use crate::proto::http1::{Decoded, HttpLimits, RequestDecoder};
@@ -39,8 +38,8 @@ fn endpoint() -> Endpoint {
             allowed_methods: vec![],
             allowed_headers: vec![],
             preflight_max_age: Duration::ZERO,
+            proxies: crate::guard::proxies::Proxies::default(),
         },
-        proxies: TrustedProxies { networks: vec![], header: ForwardedHeader::Forwarded },
     }
 }
 

@@ -1,113 +1,110 @@
-//! Rates of single tools and methods, for each principal: what is dear, or asked too often.
+//! Rates of single tools and methods, for each caller: beside what the caller may ask in all.
 
-use std::hash::{BuildHasher as _, RandomState};
-
-use super::bucket::{Buckets, Rate};
-use super::{RateLimiter, of};
+use super::bucket::{Buckets, Class, Empty, Rate};
 use crate::base::clock::Now;
-use crate::base::principal::{AuthMethod, Principal};
-use crate::guard::authz::wildcard::Wildcard;
-use crate::guard::refusal::Refusal;
+use crate::base::wildcard::Wildcard;
 use crate::guard::settings::RateLimiting;
-use crate::guard::validate::Call;
-use crate::mcp::methods::Method;
 
-/// See the module.
+/// What a rate is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subject {
+    Tool,
+    Method,
+}
+
+/// The rates and their buckets; see the module.
 #[derive(Debug)]
 pub(super) struct CallRates {
-    tools: Vec<(Wildcard, Rate)>,
-    methods: Vec<(Wildcard, Rate)>,
-    hasher: RandomState,
+    subjects: Vec<(Subject, Wildcard)>,
     buckets: Buckets,
 }
 
 impl CallRates {
-    /// The rates of `settings`; `None` if there are none.
-    pub(super) fn new(settings: &RateLimiting, entries: usize) -> Option<Self> {
-        let rates = |all: &[(Wildcard, f64)]| -> Vec<_> {
-            all.iter().map(|(pattern, rate)| (pattern.clone(), of(*rate))).collect()
-        };
-        let (tools, methods) = (rates(&settings.tools), rates(&settings.methods));
-        let has_any = settings.enabled && (!tools.is_empty() || !methods.is_empty());
-        has_any.then(|| Self {
-            tools,
-            methods,
-            hasher: RandomState::new(),
-            buckets: Buckets::new(entries),
-        })
+    pub(super) fn new(settings: &RateLimiting, entries: usize) -> Self {
+        let tools = settings.tools.iter().map(|it| (Subject::Tool, it));
+        let methods = settings.methods.iter().map(|it| (Subject::Method, it));
+        let (mut subjects, mut rates) = (Vec::new(), Vec::new());
+        for (subject, (pattern, per_second)) in tools.chain(methods) {
+            subjects.push((subject, pattern.clone()));
+            let burst = per_second.ceil().max(1.0);
+            rates.push(Rate { per_second: *per_second, burst });
+        }
+        Self { subjects, buckets: Buckets::new(rates, entries) }
     }
 
-    fn take(
+    /// True if no tool or method has a rate of its own.
+    pub(super) fn are_none(&self) -> bool {
+        self.subjects.is_empty()
+    }
+
+    /// Takes a token of each rate that is about the call, or none; `key_of` gives the bucket of the
+    /// caller for a rate.
+    pub(super) fn take(
         &self,
-        principal: &Principal,
-        method: Method,
+        method: &str,
         tool: Option<&str>,
+        key_of: impl Fn(Class) -> u64,
         now: Now,
-    ) -> Result<(), Refusal> {
-        let named = |all: &'_ [(Wildcard, Rate)], name: &str| -> Vec<(usize, Rate)> {
-            let fitting = all.iter().enumerate().filter(|(_, (pattern, _))| pattern.matches(name));
-            fitting.map(|(number, (_, rate))| (number, *rate)).collect()
+    ) -> Result<(), Empty> {
+        let is_about = |subject: &Subject, pattern: &Wildcard| match subject {
+            Subject::Tool => tool.is_some_and(|tool| pattern.matches(tool)),
+            Subject::Method => pattern.matches(method),
         };
-        let methods = named(&self.methods, method.name());
-        let tools = tool.map(|tool| named(&self.tools, tool)).unwrap_or_default();
-        let all =
-            methods.into_iter().map(|it| (false, it)).chain(tools.into_iter().map(|it| (true, it)));
-        for (is_tool, (number, rate)) in all {
-            let key = self.hasher.hash_one((&principal.key, is_tool, number));
-            self.buckets.take(key, rate, now).map_err(Refusal::TooMany)?;
+        let mut taken = Vec::new();
+        for (class, (subject, pattern)) in (0..).zip(&self.subjects) {
+            if !is_about(subject, pattern) {
+                continue;
+            }
+            let key = key_of(class);
+            if let Err(empty) = self.buckets.take(key, class, now) {
+                taken.into_iter().for_each(|key| self.buckets.give_back(key));
+                return Err(empty);
+            }
+            taken.push(key);
         }
         Ok(())
     }
 }
 
-impl RateLimiter {
-    /// Counts a call against the rates of its method and tool.
-    pub fn meter_call(&self, call: &Call, now: Now) -> Result<(), Refusal> {
-        let Some(rates) = &self.calls else { return Ok(()) };
-        let principal = call.principal();
-        let is_exempt = call.address().is_some_and(|address| !self.counts(address));
-        if is_exempt || principal.method == AuthMethod::Local {
-            return Ok(());
-        }
-        let tool = call.target().filter(|_| call.method() == Method::ToolsCall);
-        rates.take(principal, call.method(), tool, now)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::time::Duration;
 
-    use super::*;
-    use crate::guard::rate::tests::settings;
+    fn rates(tools: &[(&str, f64)], methods: &[(&str, f64)]) -> CallRates {
+        let read = |list: &[(&str, f64)]| {
+            list.iter().map(|(name, rate)| (Wildcard::new(name), *rate)).collect()
+        };
+        let (tools, methods) = (read(tools), read(methods));
+        CallRates::new(&RateLimiting { tools, methods, ..RateLimiting::default() }, 100)
+    }
 
-    fn at(millis: u64) -> Now {
-        Now::from_duration(Duration::from_millis(millis))
+    fn take(rates: &CallRates, caller: u64, tool: &str, second: u64) -> bool {
+        let key_of = |class: Class| caller * 100 + u64::from(class);
+        let now = Now::from_duration(Duration::from_secs(second));
+        rates.take("tools/call", Some(tool), key_of, now).is_ok()
     }
 
     #[test]
-    fn a_dear_tool_and_a_method_have_rates_of_their_own_for_each_principal() {
-        let rates = RateLimiting {
-            tools: vec![(Wildcard::new("dear_*"), 1.0)],
-            methods: vec![(Wildcard::new("tools/call"), 3.0)],
-            ..settings()
-        };
-        let rates = CallRates::new(&rates, 100).unwrap();
-        let user = |name: &str| Principal::new(AuthMethod::ApiKey, name, vec![]);
-        let take = |name: &str, tool: &str, now| {
-            rates.take(&user(name), Method::ToolsCall, Some(tool), now).is_ok()
-        };
-        assert!(take("a", "dear_one", at(0)));
-        assert!(!take("a", "dear_two", at(0)), "they share a rate");
-        assert!(take("b", "dear_one", at(0)));
-        assert!(take("a", "cheap", at(0)), "the third of three");
-        assert!(!take("a", "cheap", at(0)));
-        assert!(rates.take(&user("a"), Method::ToolsList, None, at(0)).is_ok());
-        assert!(take("a", "dear_one", at(1_000)));
+    fn tools_of_one_pattern_share_its_rate_and_callers_do_not() {
+        let rates = rates(&[("costly_*", 2.0)], &[]);
+        assert!(take(&rates, 1, "costly_a", 0) && take(&rates, 1, "costly_b", 0));
+        assert!(!take(&rates, 1, "costly_c", 0));
+        assert!(take(&rates, 1, "cheap", 0) && take(&rates, 2, "costly_a", 0));
+        assert!(take(&rates, 1, "costly_a", 1));
     }
 
     #[test]
-    fn without_rates_there_is_nothing_to_count() {
-        assert!(CallRates::new(&settings(), 100).is_none());
+    fn all_rates_that_match_must_have_a_token_and_a_refused_call_takes_none() {
+        let rates = rates(&[("*", 3.0), ("a", 1.0)], &[("tools/call", 5.0)]);
+        assert!(take(&rates, 1, "a", 0));
+        for _ in 0..20 {
+            assert!(!take(&rates, 1, "a", 0));
+        }
+        assert!(take(&rates, 1, "b", 0) && take(&rates, 1, "b", 0), "nothing was lost");
+        assert!(!take(&rates, 1, "b", 0));
+        let now = Now::from_duration(Duration::ZERO);
+        let other = rates.take("tools/list", None, u64::from, now);
+        assert!(other.is_ok(), "another method has no rate here");
     }
 }

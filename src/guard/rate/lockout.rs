@@ -1,193 +1,204 @@
-//! The lockout of sources whose credentials keep being refused: waits that grow with each failure,
-//! then a block. Failures are forgotten with time, and never because somebody succeeded.
+//! The lockout of those whose credentials keep being refused. Failures count against their source,
+//! or against an identity that was good from there: a neighbour of a guesser is not locked out with
+//! it, and a name that is known is no door for guessing. Nobody's success clears anything.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use super::bucket::{Bucket, Rate};
+use super::failures::{FailureTable, Failures, Penalties, SWEEP_EVERY};
 use crate::base::clock::Now;
 use crate::guard::settings::RateLimiting;
 
-/// What a source has on it.
-#[derive(Clone, Copy, Debug)]
-struct Failures {
-    count: u32,
-    last: Now,
-    blocked_until: Now,
+/// An identity or a credential at a source: a keyed hash of both, and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pair {
+    /// The hash.
+    pub(super) key: u64,
+    /// The source.
+    pub(super) source: IpAddr,
 }
 
-/// The failures of all sources in the present minute.
-#[derive(Debug, Default)]
-struct Minute {
-    began: Option<Now>,
-    failures: u32,
-}
-
-/// The table of failures; see the module.
+/// The tables; see the module.
 #[derive(Debug)]
 pub(super) struct Lockout {
-    max_failures: u32,
-    block: Duration,
-    backoff: Vec<Duration>,
-    entries: usize,
-    failures: Mutex<HashMap<u64, Failures>>,
-    most_per_minute: u32,
-    minute: Mutex<Minute>,
-    known_good: Mutex<HashMap<u64, Now>>,
+    sources: FailureTable<IpAddr>,
+    identities: FailureTable<Pair>,
+    known: Known,
+    all: Option<Together>,
 }
 
 impl Lockout {
     pub(super) fn new(settings: &RateLimiting, entries: usize) -> Self {
+        let penalties = Penalties::new(settings);
         Self {
-            max_failures: settings.max_failures.max(1),
-            block: settings.block_duration,
-            backoff: settings.backoff_levels.clone(),
-            entries,
-            failures: Mutex::default(),
-            most_per_minute: settings.max_failures_per_minute,
-            minute: Mutex::default(),
-            known_good: Mutex::default(),
+            known: Known::new(penalties.memory(), entries),
+            all: Together::new(settings.max_failures_per_minute, penalties.longest_wait()),
+            sources: FailureTable::new(penalties.clone(), entries),
+            identities: FailureTable::new(penalties, entries),
         }
     }
 
-    /// How long this source still has to wait, if it has.
-    pub(super) fn wait(&self, source: u64, now: Now) -> Option<Duration> {
-        let failures = self.failures.lock().get(&source).copied()?;
-        let wait = failures.blocked_until.since(now);
-        if wait.is_zero() { None } else { Some(wait) }
-    }
-
-    /// True if so many sources fail that each of them may be one of many that guess together.
-    fn is_storm(&self, now: Now) -> bool {
-        const MINUTE: Duration = Duration::from_secs(60);
-        let mut minute = self.minute.lock();
-        if minute.began.is_none_or(|began| now.since(began) >= MINUTE) {
-            *minute = Minute { began: Some(now), failures: 0 };
+    /// How long a credential has to wait that comes from `source`, if it has; `credential` and
+    /// `identity` stand for what it presents.
+    ///
+    /// A credential that was good from there is let through: to know a good one is not to guess. So
+    /// is one of an identity that was good from there, until failures of its own lock it out.
+    pub(super) fn wait(
+        &self,
+        source: IpAddr,
+        credential: impl FnOnce() -> Option<Pair>,
+        identity: impl FnOnce() -> Option<Pair>,
+        now: Now,
+    ) -> Option<Duration> {
+        let wait = self.sources.wait(source, now);
+        if wait.is_none() && self.identities.is_empty() {
+            return None;
         }
-        minute.failures = minute.failures.saturating_add(1);
-        self.most_per_minute > 0 && minute.failures > self.most_per_minute
-    }
-
-    /// Counts a failure of this source and sets its wait.
-    pub(super) fn failed(&self, source: u64, now: Now) {
-        let longest = self.backoff.last().copied().unwrap_or_default();
-        let least = if self.is_storm(now) { longest } else { Duration::ZERO };
-        self.mark(source, least, now);
-    }
-
-    /// Counts the same failure once more, under whom it claims to be; `pair` stands for both.
-    pub(super) fn failed_as(&self, pair: u64, now: Now) {
-        self.mark(pair, Duration::ZERO, now);
-    }
-
-    fn mark(&self, source: u64, least: Duration, now: Now) {
-        let mut table = self.failures.lock();
-        if table.len() >= self.entries && !table.contains_key(&source) {
-            table.retain(|_, failures| !self.is_forgotten(failures, now));
-            if table.len() >= self.entries {
-                return;
-            }
+        if credential().is_some_and(|pair| self.known.has(pair.key, now)) {
+            return None;
         }
-        let fresh = Failures { count: 0, last: now, blocked_until: now };
-        let failures = table.entry(source).or_insert(fresh);
-        if self.is_forgotten(failures, now) {
-            *failures = fresh;
+        let Some(identity) = identity() else { return wait };
+        match self.identities.wait(identity, now) {
+            Some(own) => Some(own),
+            None if self.is_known(identity, now) => None,
+            None => wait,
         }
-        failures.count = failures.count.saturating_add(1);
-        failures.last = now;
-        failures.blocked_until = now.plus(self.wait_after(failures.count).max(least));
     }
 
-    /// The wait after the `count`th failure: the levels in turn, then the block.
-    fn wait_after(&self, count: u32) -> Duration {
-        if count >= self.max_failures {
-            return self.block;
+    /// Counts a failure: against the identity if it was good from this source, else against the
+    /// source.
+    pub(super) fn failed(
+        &self,
+        source: IpAddr,
+        credential: Option<Pair>,
+        identity: Option<Pair>,
+        now: Now,
+    ) {
+        let least = self.all.as_ref().map_or(Duration::ZERO, |all| all.failed(now));
+        let was_good = credential.is_some_and(|pair| self.known.forget(pair.key));
+        match identity.filter(|identity| was_good || self.is_known(*identity, now)) {
+            // Who was good here is no newcomer, whatever others do.
+            Some(identity) => self.identities.failed(identity, Duration::ZERO, now),
+            None => self.sources.failed(source, least, now),
         }
-        let level = usize::try_from(count).unwrap_or(usize::MAX).saturating_sub(1);
-        self.backoff.get(level).or(self.backoff.last()).copied().unwrap_or_default()
     }
 
-    fn is_forgotten(&self, failures: &Failures, now: Now) -> bool {
-        now.since(failures.last) > self.block && now >= failures.blocked_until
+    /// Notes that a credential or identity was good from a source.
+    pub(super) fn succeeded(&self, pair: Pair, now: Now) {
+        self.known.add(pair.key, now);
     }
 
-    /// Notes that a credential was good from a source; `pair` stands for both.
-    pub(super) fn succeeded(&self, pair: u64, now: Now) {
-        let mut known = self.known_good.lock();
-        if known.len() >= self.entries && !known.contains_key(&pair) {
-            known.retain(|_, seen| now.since(*seen) <= self.block);
-            if known.len() >= self.entries {
-                return;
-            }
-        }
-        known.insert(pair, now);
+    fn is_known(&self, identity: Pair, now: Now) -> bool {
+        self.known.has(identity.key, now) || self.identities.get(identity, now).is_some()
     }
 
-    /// True if this credential was good from this source within the time of a block.
-    pub(super) fn knows(&self, pair: u64, now: Now) -> bool {
-        self.known_good.lock().get(&pair).is_some_and(|seen| now.since(*seen) <= self.block)
+    /// What counts at a source: of itself, or of an identity there.
+    pub(super) fn at(&self, source: IpAddr, now: Now) -> Vec<Failures> {
+        let identities = self.identities.all(now).into_iter();
+        let there = identities.filter(|(pair, _)| pair.source == source).map(|(_, it)| it);
+        self.sources.get(source, now).into_iter().chain(there).collect()
+    }
+
+    /// All that counts, by source.
+    pub(super) fn all(&self, now: Now) -> Vec<(IpAddr, Failures)> {
+        let mut all = self.sources.all(now);
+        all.extend(self.identities.all(now).into_iter().map(|(pair, it)| (pair.source, it)));
+        all
+    }
+
+    /// Forgets what counts at a source.
+    pub(super) fn forget(&self, source: IpAddr) {
+        self.sources.forget(|one| *one == source);
+        self.identities.forget(|pair| pair.source == source);
+    }
+
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        let all = Now::from_micros(0);
+        self.sources.all(all).len() + self.identities.all(all).len() + self.known.len()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What was good from where, and when last.
+#[derive(Debug)]
+struct Known {
+    memory: Duration,
+    entries: usize,
+    state: Mutex<KnownState>,
+}
 
-    fn lockout() -> Lockout {
-        let settings = RateLimiting {
-            enabled: true,
-            max_attempts_per_second: 10.0,
-            burst: 10,
-            address_attempts_per_second: 100.0,
-            max_failures: 5,
-            block_duration: Duration::from_secs(300),
-            backoff_levels: [0, 1, 2, 4, 8, 16].map(Duration::from_secs).into(),
-            max_failures_per_minute: 10,
-            ..RateLimiting::default()
-        };
-        Lockout::new(&settings, 4)
+#[derive(Debug)]
+struct KnownState {
+    seen: HashMap<u64, Now>,
+    swept: Option<Now>,
+}
+
+impl Known {
+    fn new(memory: Duration, entries: usize) -> Self {
+        Self {
+            memory,
+            entries,
+            state: Mutex::new(KnownState { seen: HashMap::new(), swept: None }),
+        }
     }
 
-    fn at(seconds: u64) -> Now {
-        Now::from_duration(Duration::from_secs(seconds))
+    fn add(&self, key: u64, now: Now) {
+        let mut state = self.state.lock();
+        if let Some(seen) = state.seen.get_mut(&key) {
+            *seen = now;
+            return;
+        }
+        if state.seen.len() >= self.entries {
+            if state.swept.is_some_and(|swept| now.since(swept) < SWEEP_EVERY) {
+                return;
+            }
+            state.swept = Some(now);
+            state.seen.retain(|_, seen| now.since(*seen) <= self.memory);
+            if state.seen.len() >= self.entries {
+                return;
+            }
+        }
+        state.seen.insert(key, now);
     }
 
-    #[test]
-    fn waits_grow_by_the_levels_and_end_in_the_block() {
-        let lockout = lockout();
-        for wait in [0, 1, 2, 4, 300, 300] {
-            lockout.failed(1, at(0));
-            let expected = if wait == 0 { None } else { Some(Duration::from_secs(wait)) };
-            assert_eq!(lockout.wait(1, at(0)), expected);
-        }
-        assert_eq!(lockout.wait(1, at(301)), None);
-        lockout.failed(1, at(302));
-        assert_eq!(lockout.wait(1, at(302)), None, "the old failures are forgotten");
+    fn has(&self, key: u64, now: Now) -> bool {
+        self.state.lock().seen.get(&key).is_some_and(|seen| now.since(*seen) <= self.memory)
     }
 
-    #[test]
-    fn when_many_sources_fail_each_waits_long_from_the_first_failure_on() {
-        let lockout = lockout();
-        for source in 0..10 {
-            lockout.failed(source % 3, at(0));
-        }
-        lockout.failed(7, at(1));
-        assert_eq!(lockout.wait(7, at(1)), Some(Duration::from_secs(16)));
-        lockout.failed(8, at(61));
-        assert_eq!(lockout.wait(8, at(61)), None, "a minute later it is over");
+    /// True if it was known.
+    fn forget(&self, key: u64) -> bool {
+        self.state.lock().seen.remove(&key).is_some()
     }
 
-    #[test]
-    fn a_flood_of_sources_is_bounded_and_frees_nobody() {
-        let lockout = lockout();
-        for _ in 0..5 {
-            lockout.failed(1, at(0));
-        }
-        for source in 2..1_000 {
-            lockout.failed(source, at(1));
-        }
-        assert_eq!(lockout.failures.lock().len(), 4);
-        assert!(lockout.wait(1, at(1)).is_some());
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.state.lock().seen.len()
+    }
+}
+
+/// The failures of all sources together: many that guess a little are one that guesses much.
+#[derive(Debug)]
+struct Together {
+    rate: Rate,
+    bucket: Mutex<Option<Bucket>>,
+    wait: Duration,
+}
+
+impl Together {
+    fn new(per_minute: u32, wait: Duration) -> Option<Self> {
+        let burst = f64::from(per_minute);
+        let rate = Rate { per_second: burst / 60.0, burst };
+        (per_minute > 0).then_some(Self { rate, bucket: Mutex::new(None), wait })
+    }
+
+    /// Counts a failure, and says what it costs at least.
+    fn failed(&self, now: Now) -> Duration {
+        let mut bucket = self.bucket.lock();
+        let bucket = bucket.get_or_insert(Bucket::full(0, self.rate, now));
+        if bucket.take(self.rate, now).is_ok() { Duration::ZERO } else { self.wait }
     }
 }

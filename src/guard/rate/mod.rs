@@ -1,10 +1,14 @@
-//! How much, how fast: token buckets per address, per principal by its roles, and per tool and
-//! method; and the lockout of those who guess. It counts; it never asks who is right.
+//! How much, how fast: token buckets per address, per principal and per call, and the lockout of
+//! those who guess. It counts; it never asks who is right.
 
 mod bucket;
 mod calls;
+mod clients;
+mod failures;
 mod lockout;
+mod quota;
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,30 +16,35 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::authn::Authenticated;
 use super::authn::api_key::KeyTag;
+use super::authn::{Authenticated, Identity};
 use super::authz::Policy;
 use super::refusal::Refusal;
 use super::settings::RateLimiting;
+use super::validate::Call;
 use crate::base::clock::Now;
 use crate::base::principal::{AuthMethod, Principal};
 use crate::base::source::source;
-pub use bucket::Level;
-use bucket::{Buckets, Rate};
+use crate::mcp::methods::Method;
+use bucket::{Buckets, Class, Empty, Rate};
 use calls::CallRates;
-use lockout::Lockout;
+pub use clients::{ClientStatus, Offender};
+use lockout::{Lockout, Pair};
+use quota::Level;
+pub use quota::Quota;
 
 /// Token: the request was counted and is within bounds. Made only here.
 #[derive(Debug)]
 pub struct Metered {
     authenticated: Authenticated,
-    level: Option<Level>,
+    class: Class,
+    quota: Option<Quota>,
 }
 
 impl Metered {
     /// The same once more: for a message that needs no count beside that of its request.
     pub fn again(&self) -> Self {
-        Self { authenticated: self.authenticated.again(), level: self.level }
+        Self { authenticated: self.authenticated.again(), ..*self }
     }
 
     /// Who the request is from.
@@ -48,9 +57,9 @@ impl Metered {
         self.authenticated.admitted().address()
     }
 
-    /// What is left to the principal, if it is told.
-    pub fn level(&self) -> Option<Level> {
-        self.level
+    /// What its caller has left, if that was counted and is told.
+    pub fn quota(&self) -> Option<Quota> {
+        self.quota
     }
 }
 
@@ -58,15 +67,14 @@ impl Metered {
 #[derive(Debug)]
 pub struct RateLimiter {
     enabled: bool,
-    tells_levels: bool,
+    tells_quotas: bool,
     exempt: Vec<IpNet>,
     hasher: RandomState,
-    per_address: Rate,
-    per_principal: Rate,
-    by_role: Vec<(String, Rate)>,
     addresses: Buckets,
     principals: Buckets,
-    calls: Option<CallRates>,
+    /// The class of a role's rate; a higher class is a higher rate, and 0 is that of no role.
+    roles: HashMap<String, Class>,
+    calls: CallRates,
     lockout: Lockout,
 }
 
@@ -77,141 +85,157 @@ impl RateLimiter {
     /// Empty tables with the rates of `settings`.
     pub fn new(settings: &RateLimiting) -> Self {
         let burst = f64::from(settings.burst.max(1));
-        let per_second = settings.address_attempts_per_second;
+        let per_second = settings.max_attempts_per_second;
+        let per_address = Rate {
+            per_second: settings.address_attempts_per_second,
+            burst: settings.address_attempts_per_second.max(burst),
+        };
+        let mut by_rate: Vec<(&String, f64)> =
+            settings.roles.iter().map(|(role, rate)| (role, *rate)).collect();
+        by_rate.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+        let per_role = |rate: f64| Rate {
+            per_second: rate,
+            burst: (burst * (rate / per_second)).ceil().max(1.0),
+        };
+        let of_no_role = Rate { per_second, burst };
+        let rates = by_rate.iter().map(|(_, rate)| per_role(*rate));
         Self {
             enabled: settings.enabled,
-            tells_levels: settings.limit_headers,
+            tells_quotas: settings.limit_headers,
             exempt: settings.exempt_networks.clone(),
             hasher: RandomState::new(),
-            per_address: Rate { per_second, burst: per_second.max(burst) },
-            per_principal: Rate { per_second: settings.max_attempts_per_second, burst },
-            by_role: settings.roles.iter().map(|(role, rate)| (role.clone(), of(*rate))).collect(),
-            addresses: Buckets::new(TABLE),
-            principals: Buckets::new(TABLE),
+            addresses: Buckets::new(vec![per_address], TABLE),
+            principals: Buckets::new(std::iter::once(of_no_role).chain(rates).collect(), TABLE),
+            roles: by_rate.into_iter().map(|(role, _)| role.clone()).zip(1..).collect(),
             calls: CallRates::new(settings, TABLE),
             lockout: Lockout::new(settings, TABLE),
         }
     }
 
-    /// Asked before a credential is looked at: is this source locked out, or too fast?
-    ///
-    /// What was good from this source before is let through a lockout, a credential by its tag and
-    /// a token by whom it claims to be for: whoever shares an address with a guesser must not
-    /// suffer for it. Who only claims to be somebody is counted under that name, too.
+    /// Asked before a credential is looked at: is this source, or the identity that it presents,
+    /// locked out, or the source too fast? `identity` is only computed where somebody has failed.
     pub fn before_authentication(
         &self,
         address: IpAddr,
         credential: Option<KeyTag>,
-        claimed: impl FnOnce() -> Option<String>,
+        identity: impl FnOnce() -> Option<Identity<'static>>,
         now: Now,
     ) -> Result<(), Refusal> {
         if !self.counts(address) {
             return Ok(());
         }
-        let source = self.source(address);
-        if let Some(wait) = self.lockout.wait(source, now) {
-            let knows = |pair| self.lockout.knows(pair, now);
-            if !credential.is_some_and(|tag| knows(self.pair(source, tag))) {
-                let claimed = claimed().map(|claimed| self.pair(source, claimed));
-                let claimed = claimed.filter(|pair| knows(*pair));
-                let claimed = claimed.ok_or(Refusal::LockedOut(wait))?;
-                if let Some(wait) = self.lockout.wait(claimed, now) {
-                    return Err(Refusal::LockedOut(wait));
-                }
-            }
+        let source = source(address);
+        let credential = || Some(self.pair(source, &Identity::Credential(credential?)));
+        let identity = || Some(self.pair(source, &identity()?));
+        if let Some(wait) = self.lockout.wait(source, credential, identity, now) {
+            return Err(Refusal::LockedOut(wait));
         }
-        self.addresses.take(source, self.per_address, now).map(drop).map_err(Refusal::TooMany)
+        let taken = self.addresses.take(self.hash(source), 0, now);
+        taken.map(|_| ()).map_err(|empty| self.too_many(empty))
     }
 
-    /// A credential from this address was refused; with whom it claims to be for.
-    pub fn failed(&self, address: IpAddr, claimed: Option<String>, now: Now) {
+    /// A credential from this address was refused.
+    pub fn failed(
+        &self,
+        address: IpAddr,
+        credential: Option<KeyTag>,
+        identity: Option<&Identity<'_>>,
+        now: Now,
+    ) {
         if self.counts(address) {
-            let source = self.source(address);
-            self.lockout.failed(source, now);
-            if let Some(claimed) = claimed {
-                self.lockout.failed_as(self.pair(source, claimed), now);
-            }
+            let source = source(address);
+            let credential = credential.map(|tag| self.pair(source, &Identity::Credential(tag)));
+            let identity = identity.map(|identity| self.pair(source, identity));
+            self.lockout.failed(source, credential, identity, now);
         }
     }
 
-    /// Counts an authenticated request against its principal. A refusal comes with what is left.
+    /// Counts an authenticated request against its principal, at the rate of its roles.
     pub fn meter(
         &self,
         authenticated: Authenticated,
         credential: Option<KeyTag>,
         policy: &Policy,
         now: Now,
-    ) -> Result<Metered, (Refusal, Option<Level>)> {
-        let address = authenticated.admitted().address();
-        let mut level = None;
-        if self.enabled && address.is_none_or(|address| self.counts(address)) {
-            let principal = authenticated.principal();
-            if let (Some(address), Some(tag)) = (address, credential) {
-                let source = self.source(address);
-                // The next token of the same user is another one, and as good.
-                self.lockout.succeeded(
-                    match principal.method {
-                        AuthMethod::Jwt => self.pair(source, &principal.key),
-                        _ => self.pair(source, tag),
-                    },
-                    now,
-                );
+    ) -> Result<Metered, Refusal> {
+        if let (Some(address), Some(tag)) = (authenticated.admitted().address(), credential)
+            && self.counts(address)
+        {
+            let (source, principal) = (source(address), authenticated.principal());
+            self.lockout.succeeded(self.pair(source, &Identity::Credential(tag)), now);
+            if principal.method == AuthMethod::Jwt {
+                let identity = Identity::Principal(principal.key.as_str().into());
+                self.lockout.succeeded(self.pair(source, &identity), now);
             }
-            let key = self.hash(&principal.key);
-            let rate = self.rate_of(principal, policy);
-            let taken = self.principals.take(key, rate, now);
-            let told = |level| Some(level).filter(|_| self.tells_levels);
-            level = match taken {
-                Ok(level) => told(level),
-                Err(wait) => return Err((Refusal::TooMany(wait), told(rate.empty(wait)))),
-            };
         }
-        Ok(Metered { authenticated, level })
+        let class = self.class_of(authenticated.principal(), policy);
+        self.meter_as(authenticated, class, now)
+    }
+
+    fn meter_as(
+        &self,
+        authenticated: Authenticated,
+        class: Class,
+        now: Now,
+    ) -> Result<Metered, Refusal> {
+        let mut quota = None;
+        if self.counts_call(authenticated.admitted().address()) {
+            let key = self.hash(&authenticated.principal().key);
+            let taken = self.principals.take(key, class, now);
+            let left = taken.map_err(|empty| self.too_many(empty))?;
+            quota = self.told(left);
+        }
+        Ok(Metered { authenticated, class, quota })
     }
 
     /// Counts one more message of a request that was counted already (2025-03-26, batches).
-    pub fn meter_another(
-        &self,
-        metered: &Metered,
-        policy: &Policy,
-        now: Now,
-    ) -> Result<Metered, Refusal> {
-        let authenticated = metered.authenticated.again();
-        self.meter(authenticated, None, policy, now).map_err(|(refusal, _)| refusal)
+    pub fn meter_another(&self, metered: &Metered, now: Now) -> Result<Metered, Refusal> {
+        self.meter_as(metered.authenticated.again(), metered.class, now)
     }
 
-    /// The highest rate of the roles of a principal, or that of everybody.
-    fn rate_of(&self, principal: &Principal, policy: &Policy) -> Rate {
-        if self.by_role.is_empty() {
-            return self.per_principal;
+    /// Counts a call against the rates of its tool and of its method.
+    pub fn meter_call(&self, call: &Call, now: Now) -> Result<(), Refusal> {
+        if self.calls.are_none() || !self.counts_call(call.address()) {
+            return Ok(());
         }
-        let roles = policy.roles_of(principal);
-        let rates = roles.filter_map(|role| {
-            self.by_role.iter().find(|(known, _)| known == role).map(|(_, rate)| *rate)
-        });
-        rates.max_by(|a, b| a.per_second.total_cmp(&b.per_second)).unwrap_or(self.per_principal)
+        let tool = call.target().filter(|_| call.method() == Method::ToolsCall);
+        let key_of = |class: Class| self.hash((&call.principal().key, class));
+        let taken = self.calls.take(call.method().name(), tool, key_of, now);
+        taken.map_err(|empty| self.too_many(empty))
+    }
+
+    fn too_many(&self, (wait, level): Empty) -> Refusal {
+        Refusal::TooMany(wait, self.told(level))
+    }
+
+    fn told(&self, level: Level) -> Option<Quota> {
+        self.tells_quotas.then(|| level.quota())
+    }
+
+    fn class_of(&self, principal: &Principal, policy: &Policy) -> Class {
+        if self.roles.is_empty() || principal.method == AuthMethod::Local {
+            return 0;
+        }
+        let classes = policy.roles_of(principal).filter_map(|role| self.roles.get(role));
+        classes.max().copied().unwrap_or(0)
+    }
+
+    fn counts_call(&self, address: Option<IpAddr>) -> bool {
+        self.enabled && address.is_none_or(|address| self.counts(address))
     }
 
     fn counts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.enabled && !self.exempt.iter().any(|network| network.contains(&address))
     }
 
-    fn source(&self, address: IpAddr) -> u64 {
-        self.hash(source(address))
-    }
-
-    fn pair(&self, source: u64, other: impl Hash) -> u64 {
-        self.hash((source, other))
+    fn pair(&self, source: IpAddr, identity: &Identity<'_>) -> Pair {
+        Pair { key: self.hash((source, identity)), source }
     }
 
     fn hash(&self, value: impl Hash) -> u64 {
         self.hasher.hash_one(value)
     }
-}
-
-/// A rate whose burst is what one second gives.
-fn of(per_second: f64) -> Rate {
-    Rate { per_second, burst: per_second.ceil().max(1.0) }
 }
 
 /// The shortest wait that is told to anybody.
@@ -221,135 +245,9 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 #[cfg(test)]
 pub(in crate::guard) fn uncounted() -> Metered {
     let admitted = super::gate::admit_local();
-    Metered { authenticated: super::authn::authenticate_local(admitted), level: None }
+    let authenticated = super::authn::authenticate_local(admitted);
+    Metered { authenticated, class: 0, quota: None }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::guard::authn::authenticate_local;
-    use crate::guard::gate::admit_local;
-
-    pub(super) fn settings() -> RateLimiting {
-        RateLimiting {
-            enabled: true,
-            max_attempts_per_second: 10.0,
-            burst: 10,
-            address_attempts_per_second: 100.0,
-            max_failures: 3,
-            block_duration: Duration::from_secs(300),
-            backoff_levels: vec![Duration::ZERO, Duration::from_secs(1)],
-            exempt_networks: vec!["10.0.0.0/8".parse().unwrap()],
-            ..RateLimiting::default()
-        }
-    }
-
-    fn policy() -> Policy {
-        use crate::guard::settings::{Authorization, Lines};
-        Policy::new(&Authorization {
-            enabled: true,
-            default_role: "guest".into(),
-            roles: Default::default(),
-            user_roles: [("root".to_owned(), vec!["admin".to_owned()])].into(),
-            scopes: Default::default(),
-            rules: Vec::new(),
-            lines: Lines::default(),
-        })
-    }
-
-    #[test]
-    fn roles_have_rates_of_their_own_and_the_highest_counts() {
-        let roles = [("guest", 1.0), ("user", 2.0), ("admin", 20.0)];
-        let roles = roles.map(|(name, rate)| (name.to_owned(), rate)).into();
-        let limiter = RateLimiter::new(&RateLimiting { roles, ..settings() });
-        let rate = |name: &str, roles: &[&str]| {
-            let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-            let principal = Principal::new(AuthMethod::ApiKey, name, roles);
-            limiter.rate_of(&principal, &policy()).per_second
-        };
-        assert!((rate("x", &[]) - 1.0).abs() < f64::EPSILON, "the default role");
-        assert!((rate("x", &["user", "other"]) - 2.0).abs() < f64::EPSILON);
-        assert!((rate("root", &["user"]) - 20.0).abs() < f64::EPSILON);
-        assert!((rate("x", &["other"]) - 10.0).abs() < f64::EPSILON, "no rate of its own");
-    }
-
-    // B113
-    #[test]
-    fn the_next_token_of_a_user_is_let_through_and_guessing_under_its_name_is_not() {
-        let limiter = RateLimiter::new(&settings());
-        let address = ip("192.0.2.1");
-        let claimed = || Some("jwt:https://a user".to_owned());
-        let known = limiter.pair(limiter.source(address), claimed().unwrap());
-        limiter.lockout.succeeded(known, at(0));
-        for second in 0..3 {
-            limiter.failed(address, None, at(second));
-        }
-        let ask = |claimed: &dyn Fn() -> Option<String>, now| {
-            limiter.before_authentication(address, Some([9; 32]), claimed, now)
-        };
-        assert_eq!(ask(&claimed, at(3)), Ok(()));
-        let stranger = ask(&|| Some("jwt:https://a other".to_owned()), at(3));
-        assert!(matches!(stranger, Err(Refusal::LockedOut(_))));
-        for second in 3..6 {
-            limiter.failed(address, claimed(), at(second));
-        }
-        assert!(matches!(ask(&claimed, at(6)), Err(Refusal::LockedOut(_))));
-        let elsewhere = limiter.before_authentication(ip("192.0.2.2"), None, claimed, at(6));
-        assert_eq!(elsewhere, Ok(()), "and from elsewhere it is not locked out by that");
-    }
-
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
-    }
-
-    fn at(seconds: u64) -> Now {
-        Now::from_duration(Duration::from_secs(seconds))
-    }
-
-    #[test]
-    fn the_eleventh_request_of_ten_waits() {
-        let limiter = RateLimiter::new(&settings());
-        let meter = |now| limiter.meter(authenticate_local(admit_local()), None, &policy(), now);
-        for _ in 0..10 {
-            assert!(meter(at(1)).is_ok());
-        }
-        let (refusal, _) = meter(at(1)).unwrap_err();
-        assert!(matches!(refusal, Refusal::TooMany(wait) if wait <= Duration::from_millis(100)));
-        assert!(meter(at(2)).is_ok());
-    }
-
-    #[test]
-    fn a_guesser_is_locked_out_and_one_who_knows_a_key_beside_it_is_not() {
-        let limiter = RateLimiter::new(&settings());
-        let (address, good, bad) = (ip("192.0.2.1"), [1; 32], [2; 32]);
-        let known = limiter.pair(limiter.source(address), good);
-        limiter.lockout.succeeded(known, at(0));
-        for second in 0..3 {
-            limiter.failed(address, None, at(second * 10));
-        }
-        let ask = |tag, now| limiter.before_authentication(address, tag, || None, now);
-        assert!(matches!(ask(Some(bad), at(21)), Err(Refusal::LockedOut(_))));
-        assert!(matches!(ask(None, at(21)), Err(Refusal::LockedOut(_))));
-        assert_eq!(ask(Some(good), at(21)), Ok(()));
-        let elsewhere = limiter.before_authentication(ip("192.0.2.2"), Some(bad), || None, at(21));
-        assert_eq!(elsewhere, Ok(()), "nobody else is locked out");
-        assert_eq!(ask(Some(bad), at(400)), Ok(()), "it ends");
-    }
-
-    #[test]
-    fn addresses_of_one_v6_network_are_one_source_and_exempt_ones_none() {
-        let limiter = RateLimiter::new(&settings());
-        for host in 0..3 {
-            limiter.failed(ip(&format!("2001:db8::{host}")), None, at(0));
-        }
-        let same = limiter.before_authentication(ip("2001:db8::ffff"), None, || None, at(0));
-        assert!(matches!(same, Err(Refusal::LockedOut(_))));
-        let other = limiter.before_authentication(ip("2001:db8:0:1::1"), None, || None, at(0));
-        assert_eq!(other, Ok(()));
-        for _ in 0..10 {
-            limiter.failed(ip("::ffff:10.1.2.3"), None, at(0));
-            limiter.failed(ip("10.1.2.3"), None, at(0));
-        }
-        assert_eq!(limiter.before_authentication(ip("10.1.2.3"), None, || None, at(0)), Ok(()));
-    }
-}
+mod tests;

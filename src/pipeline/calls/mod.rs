@@ -8,4 +8,5 @@ pub mod permits;
 pub mod task;
 mod task_questions;
 pub mod tasks;
+pub mod tool_places;
 pub mod waiting;

@@ -115,7 +115,11 @@ impl Parked {
             self.complete(Outcome::Error(RpcError::unknown_tool(&self.script.tool)));
             return;
         }
-        let outcome = match guarded(|| (self.script.run)(&context)) {
+        let ran = {
+            let _place = self.pending.tool_place();
+            guarded(|| (self.script.run)(&context))
+        };
+        let outcome = match ran {
             Ok(outcome) => outcome,
             Err(Failure(Reason::Asked)) => return self.rest(context.into_round()),
             Err(Failure(Reason::BecomesTask)) => {

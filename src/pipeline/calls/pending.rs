@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use super::outcome::Outcome;
 use super::permits::Permit;
 use super::task::Task;
+use super::tool_places::ToolPlace;
 use crate::base::cancel::{Cancellation, Cause};
 use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
@@ -90,6 +91,11 @@ impl Pending {
     /// What ends it early.
     pub fn cancellation(&self) -> &Arc<Cancellation> {
         &self.cancellation
+    }
+
+    /// What a run of the handler holds, so that it counts for its tool as long as it runs.
+    pub fn tool_place(&self) -> Option<Arc<ToolPlace>> {
+        self.permit.lock().as_ref()?.tool_place()
     }
 
     /// What a task needs that takes over from this call: an exchange of its own, and the place

@@ -1,11 +1,14 @@
-//! Which calls wait, and how many of each principal. A permit counts until it is dropped.
+//! Which calls wait, and how many of each principal and of each tool. A permit counts until it is
+//! dropped.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use super::tool_places::{NoPlace, ToolPlace, ToolPlaces};
 use crate::base::cancel::{Cancellation, Cause};
+use crate::guard::refusal::Refusal;
 use crate::mcp::subscriptions::Place;
 use crate::pipeline::snapshot::CallLimits;
 
@@ -13,6 +16,7 @@ use crate::pipeline::snapshot::CallLimits;
 #[derive(Debug, Default)]
 pub struct Calls {
     state: Mutex<State>,
+    tools: Arc<ToolPlaces>,
 }
 
 #[derive(Debug, Default)]
@@ -28,9 +32,32 @@ pub struct Permit {
     calls: Arc<Calls>,
     /// `None` once it does not count for its principal any more.
     principal: Option<String>,
+    tool: Option<Arc<ToolPlace>>,
 }
 
+/// A bound on calls that wait is reached.
+pub(in crate::pipeline) const TOO_MANY_CALLS: Refusal =
+    Refusal::Overloaded("Too many calls at once");
+/// A bound on calls of a tool is reached.
+const TOO_MANY_OF_TOOL: Refusal = Refusal::Overloaded("Too many calls of this tool at once");
+
 impl Calls {
+    /// Counts one more call of `tool`; of none, if it is empty.
+    ///
+    /// # Errors
+    /// Which bound is reached.
+    pub fn admit_tool(
+        self: &Arc<Self>,
+        principal: &str,
+        tool: &str,
+        limits: &CallLimits,
+    ) -> Result<Permit, Refusal> {
+        let mut permit = self.admit(principal, limits).ok_or(TOO_MANY_CALLS)?;
+        permit.tool =
+            self.tools.take(tool, &limits.calls_per_tool).map_err(|NoPlace| TOO_MANY_OF_TOOL)?;
+        Ok(permit)
+    }
+
     /// Counts one more, unless a bound is reached.
     pub fn admit(self: &Arc<Self>, principal: &str, limits: &CallLimits) -> Option<Permit> {
         let mut state = self.state.lock();
@@ -43,7 +70,8 @@ impl Calls {
         }
         *own += 1;
         state.all += 1;
-        Some(Permit { calls: Arc::clone(self), principal: Some(principal.to_owned()) })
+        let principal = Some(principal.to_owned());
+        Some(Permit { calls: Arc::clone(self), principal, tool: None })
     }
 
     /// Registers what ends a call, for the end of the server.
@@ -70,8 +98,15 @@ impl Calls {
 }
 
 impl Permit {
-    /// Lets its principal have the place; the call still counts among all.
+    /// What the run of a handler holds as long as it runs.
+    pub fn tool_place(&self) -> Option<Arc<ToolPlace>> {
+        self.tool.clone()
+    }
+
+    /// Lets its principal have the place, and others that of the tool; the call still counts among
+    /// all.
     pub fn give_back_own(&mut self) {
+        self.tool = None;
         if let Some(principal) = self.principal.take() {
             self.calls.state.lock().give_back(&principal);
         }
@@ -102,17 +137,38 @@ impl Drop for Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::wildcard::Wildcard;
     use std::time::Duration;
 
-    #[test]
-    fn both_bounds_hold_and_places_come_back() {
-        let limits = CallLimits {
+    fn limits() -> CallLimits {
+        CallLimits {
             calls: 3,
             calls_per_principal: 2,
+            calls_per_tool: vec![(Wildcard::new("costly"), 1)],
             timeout: Duration::ZERO,
             input_timeout: Duration::ZERO,
             subscriptions: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_tool_comes_back_before_the_answer_and_when_its_run_has_ended() {
+        let (limits, calls) = (limits(), Arc::new(Calls::default()));
+        let admit = || calls.admit_tool("a", "costly", &limits);
+        let mut first = admit().unwrap();
+        assert_eq!(admit().unwrap_err(), TOO_MANY_OF_TOOL);
+        assert_eq!(calls.count(), 1, "what was refused does not count");
+        let run = first.tool_place();
+        first.give_back_own();
+        assert_eq!(admit().unwrap_err(), TOO_MANY_OF_TOOL, "its handler still runs");
+        drop(run);
+        assert!(admit().is_ok());
+        assert!(calls.admit_tool("a", "cheap", &limits).is_ok());
+    }
+
+    #[test]
+    fn both_bounds_hold_and_places_come_back() {
+        let limits = limits();
         let calls = Arc::new(Calls::default());
         let mut first = calls.admit("a", &limits).unwrap();
         let _second = calls.admit("a", &limits).unwrap();

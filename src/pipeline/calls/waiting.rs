@@ -23,10 +23,6 @@ use crate::pipeline::road::CallParts;
 use crate::pipeline::snapshot::Snapshot;
 use crate::pipeline::work::dispatch::{Blocking, TaskChoice};
 
-/// A bound on calls that wait is reached.
-pub(in crate::pipeline) const TOO_MANY_CALLS: Refusal =
-    Refusal::Overloaded("Too many calls at once");
-
 /// A call that is about to wait.
 #[derive(Debug)]
 pub(in crate::pipeline) struct Waiting {
@@ -63,7 +59,7 @@ impl Waiting {
         let script = self.script(&work, &heard);
         let snapshot = Arc::clone(&self.snapshot);
         let services = Arc::clone(self.exchange.services());
-        let pending = self.register(heard, cancellation)?;
+        let pending = self.register(heard, cancellation, &work.tool)?;
         let deadline = now.plus(snapshot.calls.timeout);
         let round = work.inputs.map(|inputs| inputs.round).unwrap_or_default();
         let parked = Parked::new(pending, script, services, snapshot, round);
@@ -82,7 +78,7 @@ impl Waiting {
         cancellation: &Arc<Cancellation>,
     ) -> Begun {
         let services = Arc::clone(self.exchange.services());
-        let pending = Arc::new(self.register(heard, cancellation)?);
+        let pending = Arc::new(self.register(heard, cancellation, "")?);
         services.calls.register(cancellation);
         let waiter = Arc::downgrade(&pending);
         cancellation.on_cancel(move || {
@@ -98,11 +94,12 @@ impl Waiting {
         self,
         heard: Heard,
         cancellation: &Arc<Cancellation>,
+        tool: &str,
     ) -> Result<Pending, Box<(Self, Refusal)>> {
-        let services = Arc::clone(self.exchange.services());
-        let Some(permit) = services.calls.admit(&self.parts.principal.key, &self.snapshot.calls)
-        else {
-            return Err(Box::new((self, TOO_MANY_CALLS)));
+        let calls = &self.exchange.services().calls;
+        let permit = match calls.admit_tool(&self.parts.principal.key, tool, &self.snapshot.calls) {
+            Ok(permit) => permit,
+            Err(refusal) => return Err(Box::new((self, refusal))),
         };
         if let Some(session) = &self.parts.session
             && let Err(error) = session.begin(&self.parts.id, cancellation)

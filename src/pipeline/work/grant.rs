@@ -1,5 +1,5 @@
-//! What stands between a call of the right form and its work, the same by every way: the rates of
-//! its method and tool, what it names, and the policy.
+//! What stands between a call of the right form and its work, the same by every way: what it names,
+//! the policy, and the rates of its method and tool.
 
 use super::dispatch::target_of;
 use crate::base::clock::Now;
@@ -16,7 +16,9 @@ pub fn grant(
     call: Call,
     now: Now,
 ) -> Result<Grant, Refusal> {
-    snapshot.rate.meter_call(&call, now)?;
     let target = target_of(services, snapshot, &call);
-    snapshot.policy.decide(call, target)
+    let granted = snapshot.policy.decide(call, target)?;
+    // Behind the policy: who may not call a tool learns nothing of its rate.
+    snapshot.rate.meter_call(granted.call(), now)?;
+    Ok(granted)
 }

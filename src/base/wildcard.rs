@@ -2,13 +2,13 @@
 //! the pattern is.
 
 /// A pattern, taken apart at its stars.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Wildcard {
     parts: Vec<String>,
 }
 
 impl Wildcard {
-    /// The pattern that `text` writes.
+    /// The pattern that `text` writes, as it is.
     pub fn new(text: &str) -> Self {
         Self { parts: text.split('*').map(str::to_owned).collect() }
     }
