@@ -19,6 +19,7 @@ use erlmcp::backend::catalog::{Catalog, Checking};
 use erlmcp::base::clock::Now;
 use erlmcp::config::{self, Configuration, SystemSources};
 use erlmcp::guard::authn::api_key::{ApiKeys, stored_form};
+use erlmcp::guard::authn::revocations::PrintKey;
 use erlmcp::guard::authn::{Authentication, Occasion, Proofs, presented};
 use erlmcp::guard::authz::Policy;
 use erlmcp::guard::challenge::Challenge;
@@ -135,7 +136,7 @@ fn authentication(configuration: &Configuration) -> Authentication {
     if !settings.enabled {
         return Authentication::off();
     }
-    let keys = ApiKeys::new(&settings.api_keys, None).unwrap();
+    let keys = ApiKeys::new(&settings.api_keys, None, &PrintKey([0; 16])).unwrap();
     Authentication::by(Proofs { keys, tokens: None, introspection: None, certificates: None })
 }
 

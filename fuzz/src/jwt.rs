@@ -22,6 +22,7 @@ static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     let issuer = Issuer {
         name: "i".into(),
         audiences: vec!["a".into()],
+        algorithms: allowed.clone(),
         keys: vec![("k".into(), Key::from_secret(SECRET, &allowed).expect("a key"))],
         key_source: None,
         user_claim: "sub".into(),

@@ -85,6 +85,8 @@ impl Events {
             "rate_limit_exceeded" if has(AuditEvent::RateLimitExceeded) => {}
             "invalid_input" if has(AuditEvent::InvalidInput) => {}
             "request" if has(AuditEvent::Request) => {}
+            // Whoever governs the server does not choose whether that is recorded.
+            "administration" => {}
             "request" if record.is_authenticated && has(AuditEvent::AuthenticationSuccess) => {
                 return Some("authentication_success");
             }

@@ -2,7 +2,9 @@
 
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use crossbeam_channel::{Sender, bounded};
 use mio::Waker;
 use parking_lot::Mutex;
 
@@ -25,6 +27,17 @@ pub struct Letters {
     pub deadlines: Vec<(Now, Weak<dyn Expire>)>,
     /// Standard input has ended, and with it the reason to run.
     pub input_ended: bool,
+    /// Somebody waits for the configuration to be read again. Bounded, for each of them waits.
+    pub reloads: Vec<Sender<Result<u64, String>>>,
+    /// Networks were blocked.
+    pub has_blocks: bool,
+}
+
+impl Letters {
+    fn is_empty(&self) -> bool {
+        let Self { deadlines, input_ended, reloads, has_blocks } = self;
+        deadlines.is_empty() && reloads.is_empty() && !input_ended && !has_blocks
+    }
 }
 
 impl Mailbox {
@@ -41,8 +54,7 @@ impl Mailbox {
     /// Says that the reactor is about to sleep; false if it must not, for there are letters.
     pub fn begin_sleep(&self) -> bool {
         self.sleeps.store(true, Ordering::SeqCst);
-        let letters = self.letters.lock();
-        letters.deadlines.is_empty() && !letters.input_ended
+        self.letters.lock().is_empty()
     }
 
     /// Says that the reactor is awake.
@@ -53,6 +65,21 @@ impl Mailbox {
     /// Tells the reactor that standard input has ended.
     pub fn input_ended(&self) {
         self.letters.lock().input_ended = true;
+        self.wake();
+    }
+
+    /// Has the configuration read again and waits for what comes of it: its number, or what is
+    /// wrong with it; `None` if it takes too long.
+    pub fn reload(&self, patience: Duration) -> Option<Result<u64, String>> {
+        let (sender, receiver) = bounded(1);
+        self.letters.lock().reloads.push(sender);
+        self.wake();
+        receiver.recv_timeout(patience).ok()
+    }
+
+    /// Tells the reactor that networks were blocked.
+    pub fn networks_blocked(&self) {
+        self.letters.lock().has_blocks = true;
         self.wake();
     }
 

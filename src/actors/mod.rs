@@ -1,6 +1,8 @@
 //! The threads: each owns something and waits for one kind of thing. They do not name each other;
 //! they meet in the traits of the pipeline and in `mailbox.rs`.
 
+pub mod admin;
+pub mod admin_socket;
 pub mod audit;
 pub mod audit_file;
 pub mod handlers;

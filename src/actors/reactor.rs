@@ -23,7 +23,7 @@ use super::listener::{Accepted, Listener};
 use super::mailbox::Mailbox;
 use super::worker::ReadyQueue;
 use crate::base::cancel::Cause;
-use crate::base::clock::Now;
+use crate::base::clock::{Now, unix_seconds};
 use crate::connection::caps::Caps;
 use crate::connection::conn::{Conn, Surroundings};
 use crate::connection::link::Link;
@@ -59,8 +59,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// What the reactor asks of the server it runs in.
 pub trait Hooks {
-    /// SIGHUP: read the configuration again. True if it is in force.
-    fn reload(&mut self) -> bool;
+    /// SIGHUP, or an administrator: read the configuration again. Its number if it is in force,
+    /// and otherwise what is wrong with it.
+    fn reload(&mut self) -> Result<u64, String>;
     /// The watched files have changed.
     fn files_changed(&mut self);
     /// The descriptor that says so, if files are watched.
@@ -268,7 +269,9 @@ impl<H: Hooks> Reactor<H> {
         let services = Arc::clone(&self.parts.around.services);
         let counters = &services.counters;
         let ip = address.ip().to_canonical();
-        let Some(place) = self.parts.caps.admit(ip) else {
+        let is_blocked = services.blocks.hold(ip, unix_seconds);
+        let place = if is_blocked { None } else { self.parts.caps.admit(ip) };
+        let Some(place) = place else {
             counters.connections_refused.increment();
             return;
         };
@@ -345,6 +348,14 @@ impl<H: Hooks> Reactor<H> {
         if self.deadlines.len() > most {
             self.deadlines.retain(|Reverse(Deadline(_, target))| target.strong_count() > 0);
         }
+        for reply in letters.reloads {
+            let done = self.reload();
+            // Whoever has asked may not wait any more.
+            let _ = reply.try_send(done);
+        }
+        if letters.has_blocks {
+            self.shut_blocked();
+        }
         if letters.input_ended && self.listeners.is_empty() {
             self.begin_drain();
         }
@@ -398,15 +409,30 @@ impl<H: Hooks> Reactor<H> {
             .map(|at| at.since(now) + Duration::from_millis(1))
     }
 
+    fn reload(&mut self) -> Result<u64, String> {
+        let done = self.hooks.reload();
+        if done.is_ok()
+            && let Err(error) = watch_files(&self.poll, &self.hooks)
+        {
+            log::warn!("changes of files will not be noticed: {error}");
+        }
+        done
+    }
+
+    /// Closes the connections of networks that are blocked.
+    fn shut_blocked(&self) {
+        let blocks = &self.parts.around.services.blocks;
+        for slot in self.connections.iter().flatten() {
+            slot.shut_if(|address| blocks.hold(address, unix_seconds));
+        }
+    }
+
     fn handle_signals(&mut self) {
         let signals: Vec<i32> = self.signals.pending().collect();
         for signal in signals {
             if signal == Signal::HUP.as_raw() {
-                if self.hooks.reload()
-                    && let Err(error) = watch_files(&self.poll, &self.hooks)
-                {
-                    log::warn!("changes of files will not be noticed: {error}");
-                }
+                // What is wrong with it has been logged.
+                let _ = self.reload();
             } else if signal == Signal::USR1.as_raw() {
                 log::info!("counters: {}", self.parts.around.services.counters);
             } else if self.drain_until.is_some() {

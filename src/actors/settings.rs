@@ -76,6 +76,57 @@ pub enum Rotation {
     Daily,
 }
 
+/// The control socket, and who may use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// Whether there is one; default true where a network transport is.
+    pub enabled: bool,
+    /// Its path; default `admin.sock` in the state directory.
+    pub socket: PathBuf,
+    /// The group that may connect; default none, and then only the server's own user and root may.
+    pub group: Option<u32>,
+    /// Who may look; default nobody else.
+    pub look: People,
+    /// Who may act, and look; default nobody else.
+    pub act: People,
+}
+
+/// Some users of the system.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// Their numbers.
+    pub users: Vec<u32>,
+    /// The numbers of groups that their processes act for.
+    pub groups: Vec<u32>,
+}
+
+impl People {
+    fn has(&self, user: u32, group: u32) -> bool {
+        self.users.contains(&user) || self.groups.contains(&group)
+    }
+}
+
+/// What somebody may do at the control socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    /// See how things stand.
+    Look,
+    /// Change them, too.
+    Act,
+}
+
+impl AdminSettings {
+    /// What a process of this user and group may do, where `own` is the server's own user.
+    #[must_use]
+    pub fn right_of(&self, user: u32, group: u32, own: u32) -> Option<Right> {
+        if user == 0 || user == own || self.act.has(user, group) {
+            Some(Right::Act)
+        } else {
+            self.look.has(user, group).then_some(Right::Look)
+        }
+    }
+}
+
 /// The operator's log, written to standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct LogSettings {
@@ -102,7 +153,7 @@ pub enum LogLevel {
 
 #[cfg(test)]
 mod tests {
-    use super::RuntimeSettings;
+    use super::{AdminSettings, People, Right, RuntimeSettings};
 
     #[test]
     fn one_core_is_left_to_the_reactor_but_one_worker_always_runs() {
@@ -116,5 +167,30 @@ mod tests {
         assert_eq!(runtime.worker_threads(1), 1);
         runtime.workers = 7;
         assert_eq!(runtime.worker_threads(1), 7);
+    }
+
+    #[test]
+    fn nobody_may_look_or_act_who_is_not_named() {
+        let settings = AdminSettings {
+            enabled: true,
+            socket: "/".into(),
+            group: None,
+            look: People { users: vec![10], groups: vec![100] },
+            act: People { users: vec![20], groups: vec![200] },
+        };
+        let right = |user, group| settings.right_of(user, group, 5);
+        for (user, group, expected) in [
+            (0, 9, Some(Right::Act)),
+            (5, 9, Some(Right::Act)),
+            (6, 9, None),
+            (10, 9, Some(Right::Look)),
+            (6, 100, Some(Right::Look)),
+            (20, 9, Some(Right::Act)),
+            (6, 200, Some(Right::Act)),
+            (10, 200, Some(Right::Act)),
+            (100, 10, None),
+        ] {
+            assert_eq!(right(user, group), expected, "{user} {group}");
+        }
     }
 }

@@ -32,7 +32,7 @@ impl AuthMethod {
 }
 
 /// How long a proof holds that somebody else has given, and by what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Term {
     /// Who gave it.
     pub issuer: String,
@@ -40,7 +40,15 @@ pub struct Term {
     pub key_id: String,
     /// When it is over, in seconds since 1970.
     pub until: u64,
+    /// The id of the token (`jti`).
+    pub jti: Option<String>,
+    /// When the token was issued (`iat`), in seconds since 1970.
+    pub issued: Option<u64>,
 }
+
+/// What an API key is known by where it may not stand itself; it tells nothing of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyPrint(pub [u8; 16]);
 
 /// A caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +70,8 @@ pub struct Principal {
     pub bound_to: Option<[u8; 32]>,
     /// How long the credential holds, if its issuer has said so.
     pub term: Option<Term>,
+    /// The API key that it has proved itself with.
+    pub api_key: Option<KeyPrint>,
 }
 
 impl Principal {
@@ -70,7 +80,7 @@ impl Principal {
         let user = user.into();
         let key = format!("{}:{user}", method.name());
         let (scopes, claims) = (None, Vec::new());
-        Self { user, method, roles, key, scopes, claims, bound_to: None, term: None }
+        Self { user, method, roles, key, scopes, claims, bound_to: None, term: None, api_key: None }
     }
 
     /// The key of a user whom an issuer vouches for.
@@ -82,7 +92,6 @@ impl Principal {
     /// A caller whose proof is good for some time.
     pub fn with_term(method: AuthMethod, user: String, roles: Vec<String>, term: Term) -> Self {
         let key = Self::key_of(method, &term.issuer, &user);
-        let (scopes, claims) = (None, Vec::new());
-        Self { user, method, roles, key, scopes, claims, bound_to: None, term: Some(term) }
+        Self { key, term: Some(term), ..Self::new(method, user, roles) }
     }
 }

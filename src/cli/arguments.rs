@@ -1,5 +1,6 @@
 //! What may be typed, and the help text that says so.
 
+pub(super) mod admin;
 pub(super) mod policy;
 
 use std::ffi::OsString;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
+use admin::AdminCommand;
 use policy::PolicyCommand;
 
 /// The help text.
@@ -16,6 +18,7 @@ erlmcp - a hardened MCP server
 
 usage: erlmcp serve [--config FILE | --listen ADDRESS --state DIRECTORY] [--stdio] [--check]
        erlmcp key new | hash
+       erlmcp admin [--socket PATH | --config FILE] [--json] COMMAND
        erlmcp policy explain --config FILE --user NAME --tool NAME [--arguments JSON]
        erlmcp policy test CASES --config FILE
        erlmcp validate stdin [--config FILE]
@@ -32,6 +35,27 @@ serve   Serves MCP. Without a configuration: HTTPS on 127.0.0.1:8443 with a cert
 
 key     new   makes an API key and prints it with the hash to put into a configuration
         hash  reads a key from standard input and prints its hash
+
+admin   Asks a running server, through its control socket: by default that of a server without a
+        configuration.
+          status                       how things stand
+          clients [ADDRESS]            who has failed to authenticate, and is locked out
+          reset ADDRESS                forgets those failures
+          block NETWORK [--for 5m]     shuts a network out; --force if it holds this host itself
+          unblock NETWORK
+          keys list                    API keys by label, and public keys of issuers
+          keys rotate ID FILE [--issuer I] [--retire OLD --after 1h]
+                                       takes tokens that are signed with the public key in a file,
+                                       too, and after a while those of the old one no more
+          keys retire ID [--issuer I] [--after 1h]
+          keys revoke LABEL | --user U       API keys
+          tokens revoke ID | --user U [--issuer I]
+                                       one token by its `jti`, or all that a user has
+          sessions list
+          sessions revoke HANDLE | --user U
+          log-level LEVEL              until the next start
+          reload                       reads the configuration again
+        --json prints what the server answers. Exit status 0 if it is done.
 
 policy  explain
           Tells whether a user may do something, and which line of the configuration says so.
@@ -65,6 +89,8 @@ pub(super) enum Command {
     KeyNew,
     /// Hash an API key.
     KeyHash,
+    /// Ask a running server.
+    Admin(Box<AdminCommand>),
     /// Ask the policy of a configuration.
     Policy(PolicyCommand),
     /// Check messages, by the bounds of this configuration.
@@ -101,6 +127,7 @@ pub(super) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
         Some(Arg::Value(word)) => match word.string()?.as_str() {
             "serve" => serve(&mut parser),
             "key" => key(&mut parser),
+            "admin" => admin::parse(&mut parser),
             "policy" => policy::parse(&mut parser),
             "validate" => validate(&mut parser),
             "help" => Ok(Command::Help),

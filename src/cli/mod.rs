@@ -1,6 +1,7 @@
 //! The command line: what a person types becomes a call of the rooms, and what they say becomes
 //! text and an exit status. It is the only room that writes to standard output.
 
+mod admin;
 mod arguments;
 mod key;
 mod logging;
@@ -32,6 +33,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::Serve(options)) => serve::run(&options),
         Ok(Command::KeyNew) => key::new(),
         Ok(Command::KeyHash) => key::hash(),
+        Ok(Command::Admin(command)) => admin::run(&command),
         Ok(Command::Policy(command)) => policy::run(&command),
         Ok(Command::ValidateStdin(config)) => validate::stdin(config.as_deref()),
         Err(UsageError(problem)) => {

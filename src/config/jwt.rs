@@ -82,6 +82,7 @@ fn issuer(reader: &mut Reader<'_>, claims: &Arc<[String]>, is_needed: bool) -> O
     Some(Issuer {
         name,
         audiences,
+        algorithms: allowed,
         keys,
         key_source,
         user_claim,

@@ -1,5 +1,7 @@
 //! Turns a TOML file into the settings of every room; no other room may ever name this one.
 
+mod accounts;
+mod admin;
 mod audit;
 mod checks;
 mod context;
@@ -39,7 +41,9 @@ use self::diagnostics::Lines;
 use self::reader::Reader;
 use self::sources::directory_of;
 use self::tls::TlsTable;
-use crate::actors::settings::{AuditSettings, LogSettings, OutboundSettings, RuntimeSettings};
+use crate::actors::settings::{
+    AdminSettings, AuditSettings, LogSettings, OutboundSettings, RuntimeSettings,
+};
 use crate::backend::settings::{HostSettings, PromptSettings, ResourceSettings, ToolSettings};
 use crate::connection::settings::{HttpListener, Limits};
 use crate::guard::settings::{
@@ -47,6 +51,7 @@ use crate::guard::settings::{
 };
 use crate::mcp::settings::{CallSettings, ServerSettings, SessionSettings, TaskSettings};
 
+pub use self::accounts::Accounts;
 pub use self::diagnostics::{Problem, Problems};
 pub use self::policy_cases::{PolicyCase, load_policy_cases};
 pub use self::sources::{
@@ -76,6 +81,8 @@ pub struct Configuration {
     pub validation: Validation,
     /// `[security_headers]`.
     pub security_headers: SecurityHeaders,
+    /// `[admin]`.
+    pub admin: AdminSettings,
     /// `[audit]`.
     pub audit: AuditSettings,
     /// `[limits]` of connections.
@@ -258,6 +265,7 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
         rate_limiting,
         validation: root.table("validation", limits::validation),
         security_headers: root.table("security_headers", audit::security_headers),
+        admin: root.table("admin", |reader| admin::read(reader, &runtime.state_directory, network)),
         audit: root
             .table("audit", |reader| audit::audit(reader, &runtime.state_directory, network)),
         runtime,

@@ -110,6 +110,11 @@ impl Conn {
         }
     }
 
+    /// The address of the peer.
+    pub fn address(&self) -> IpAddr {
+        self.peer.address
+    }
+
     /// One step. `None` if the connection is closed.
     pub fn step(&mut self, mut step: Step<'_>) -> Option<Rest> {
         let wants_more = self.work(&mut step).ok()?;

@@ -1,6 +1,7 @@
 //! The place of a connection in the table: who may run it, and when it wants to be run. It is the
 //! one thing of a connection that other threads touch.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
@@ -139,6 +140,16 @@ impl Slot {
     pub fn shut(&self) {
         *self.conn.lock() = None;
         self.run_state.store(DEAD, Ordering::Release);
+    }
+
+    /// Closes the connection, whatever it does, if its peer is one of these.
+    pub fn shut_if(&self, is_one: impl FnOnce(IpAddr) -> bool) {
+        let mut place = self.conn.lock();
+        if place.as_ref().is_some_and(|conn| is_one(conn.address())) {
+            *place = None;
+            drop(place);
+            self.run_state.store(DEAD, Ordering::Release);
+        }
     }
 
     fn arm(&self, at: Now) {

@@ -6,6 +6,7 @@
 
 pub mod authn;
 pub mod authz;
+pub mod blocks;
 pub mod challenge;
 pub mod cors;
 pub mod gate;

@@ -21,6 +21,8 @@ pub enum Refusal {
     ForeignHost,
     /// `Origin` is a page that may not call.
     ForeignOrigin,
+    /// An administrator has blocked the address.
+    Blocked,
     /// Nothing is at this path.
     NoSuchPath,
     /// The path is there, the method is not; the methods that are.
@@ -71,7 +73,7 @@ impl Refusal {
         match self {
             Self::Framing(status, _) | Self::Invalid(status, _) => *status,
             Self::ForeignHost => 421,
-            Self::ForeignOrigin | Self::InsufficientScope(_) => 403,
+            Self::ForeignOrigin | Self::Blocked | Self::InsufficientScope(_) => 403,
             Self::NoSuchPath | Self::NoSession => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::TooLarge => 413,
@@ -96,6 +98,7 @@ impl Refusal {
             }
             Self::ForeignHost => RpcError::new(INVALID_REQUEST, "This host is not served here"),
             Self::ForeignOrigin => RpcError::new(INVALID_REQUEST, "This origin is not allowed"),
+            Self::Blocked => RpcError::new(INVALID_REQUEST, "This address is blocked"),
             Self::NoSuchPath => RpcError::new(INVALID_REQUEST, "Not found"),
             Self::MethodNotAllowed(_) => RpcError::new(INVALID_REQUEST, "Method not allowed"),
             Self::NotJson => {
@@ -155,6 +158,7 @@ impl Refusal {
             Self::Denied(..)
             | Self::InsufficientScope(_)
             | Self::ForeignOrigin
+            | Self::Blocked
             | Self::ForeignHost => "authorization_denied",
             Self::Overloaded(_) | Self::Unrecorded | Self::NoSession | Self::NotFound(_) => {
                 "request"
@@ -169,6 +173,7 @@ impl Refusal {
             Self::Framing(_, sentence) | Self::Conflict(sentence) => sentence,
             Self::ForeignHost => "foreign_host",
             Self::ForeignOrigin => "foreign_origin",
+            Self::Blocked => "blocked_address",
             Self::NoSuchPath => "no_such_path",
             Self::MethodNotAllowed(_) => "method_not_allowed",
             Self::TooLarge => "too_large",

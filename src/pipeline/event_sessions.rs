@@ -104,7 +104,15 @@ impl EventSessions {
         Some(session)
     }
 
-    fn remove(&self, id: &str) {
+    /// All open streams: the id of each, whose it is, and when it was opened.
+    pub fn all(&self) -> Vec<(String, Arc<Principal>, Now)> {
+        let by_id = self.by_id.lock();
+        let all = by_id.values().map(|it| (it.id.clone(), it.principal.load_full(), it.opened));
+        all.collect()
+    }
+
+    /// Ends a stream.
+    pub fn remove(&self, id: &str) {
         let removed = self.by_id.lock().remove(id);
         if let Some(session) = removed {
             session.road.close();

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::record::Record;
+use super::record::{Record, opened};
 use super::services::Services;
 use crate::base::clock::Now;
 use crate::base::ids::RequestId;
@@ -198,12 +198,7 @@ impl Exchange {
         let duration = Now::read().since(self.started).as_micros();
         object.number("duration_us", u64::try_from(duration).unwrap_or(u64::MAX));
         object.close();
-        // Open at both ends, for the audit thread to put its own members around.
-        out.pop();
-        if let Some(first) = out.first_mut() {
-            *first = b',';
-        }
-        out
+        opened(out)
     }
 }
 

@@ -135,6 +135,10 @@ pub fn enter(
     let address = face.endpoint.surface.proxies.client(head, peer.address);
     let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let cors = cors_of(face, head);
+    if services.blocks.hold(address, unix_seconds) {
+        let reply = refuse(exchange, &Refusal::Blocked, None, version_of(head), cors);
+        return Err(Stop::Reply(Reply { close: true, ..reply }));
+    }
     let (admitted, purpose, accepts) = match face.endpoint.admit(head, address) {
         Ok(Passage::Enter(admitted, purpose, accepts)) => (admitted, purpose, accepts),
         Ok(Passage::Preflight(origin)) => {

@@ -19,6 +19,7 @@ use crate::base::clock::{Now, unix_seconds};
 use crate::base::counters::Counters;
 use crate::base::ids::{NoRandomness, RequestIds};
 use crate::base::principal::Principal;
+use crate::guard::blocks::Blocks;
 use crate::mcp::cursor::Cursors;
 use crate::mcp::legacy::table::Sessions;
 use crate::mcp::request_state::RequestStates;
@@ -71,6 +72,8 @@ pub trait Timer: Send + Sync {
 pub struct Services {
     /// Counters.
     pub counters: Counters,
+    /// Networks that are shut out.
+    pub blocks: Blocks,
     /// Legacy sessions.
     pub sessions: Sessions,
     /// Streams of the transport before Streamable HTTP.
@@ -110,6 +113,7 @@ impl Services {
     ) -> Result<Self, NoRandomness> {
         Ok(Self {
             counters: Counters::default(),
+            blocks: Blocks::default(),
             sessions: Sessions::default(),
             event_sessions: EventSessions::default(),
             subscriptions: Subscriptions::default(),

@@ -2,7 +2,7 @@
 //! while they are good.
 
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,8 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::builder::StartError;
 
+/// Longest file that is read, in bytes.
+const FILE_BYTES: u64 = 16 * 1024 * 1024;
 /// A link in the place of a file of ours is not followed.
 #[allow(clippy::cast_possible_wrap, reason = "the flag is one bit far below the sign")]
 const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
@@ -51,7 +53,7 @@ impl StateDirectory {
 
     /// Reads a file; `None` if it is not there.
     pub(super) fn read(&self, name: &str) -> Result<Option<String>, StartError> {
-        match fs::read_to_string(self.file(name)) {
+        match read_bounded(&self.file(name)) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.failed(name, error)),
@@ -63,7 +65,7 @@ impl StateDirectory {
         self.write_whole(name, text).map_err(|error| self.failed(name, error))
     }
 
-    fn failed(&self, name: &str, error: io::Error) -> StartError {
+    pub(super) fn failed(&self, name: &str, error: io::Error) -> StartError {
         StartError::System(self.file(name).display().to_string(), error)
     }
 
@@ -77,6 +79,19 @@ impl StateDirectory {
         let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&fresh)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&fresh, self.file(name))
+        fs::rename(&fresh, self.file(name))?;
+        // The new name is on the disk, too, before anybody relies on it.
+        fs::File::open(&self.path)?.sync_all()
+    }
+}
+
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(FILE_BYTES + 1).read_to_string(&mut text)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length <= FILE_BYTES) {
+        Ok(text)
+    } else {
+        let what = format!("is longer than {FILE_BYTES} bytes; it was not written by this server");
+        Err(io::Error::new(io::ErrorKind::InvalidData, what))
     }
 }

@@ -1,6 +1,7 @@
 //! The server as a whole: built from a configuration and from what a program adds, started, run,
 //! reloaded, drained. It is the one room that knows all others.
 
+mod administration;
 mod builder;
 mod first_start;
 mod material;

@@ -2,25 +2,29 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::Mutex;
 use rustls::ServerConfig;
 
+use super::administration::{self, Orders};
 use super::builder::{Builder, Extras, Origin, StartError, bind};
 use super::first_start::FirstKey;
 use super::material::StateDirectory;
 use super::outbound::{authorities, outbound};
 use super::watch::Watch;
 use super::{snapshot, tls};
+use crate::actors::admin::Admin;
 use crate::actors::audit::AuditLog;
 use crate::actors::handlers::Handlers;
 use crate::actors::mailbox::Mailbox;
 use crate::actors::outbound::OutboundHttp;
 use crate::actors::reactor::{Hooks, Parts, Reactor};
+use crate::actors::settings::AdminSettings;
 use crate::actors::stdio::Stdio;
 use crate::actors::worker::{self, ReadyQueue};
 use crate::config::{Configuration, SystemSources};
@@ -44,6 +48,7 @@ pub struct Server {
     first_key: Option<Arc<FirstKey>>,
     authority: Option<PathBuf>,
     stdio: Option<Stdio>,
+    admin: Arc<Mutex<Option<Admin>>>,
     audit: Option<JoinHandle<()>>,
 }
 
@@ -54,11 +59,13 @@ impl Server {
         let state = state_directory(&configuration)?;
         let Network { sockets, tls, addresses, url, authority } =
             Network::open(&configuration, state.as_ref())?;
+        let control = administration::socket(&configuration)?;
+        let orders = Orders::load(state.as_ref())?;
         let (audit, audit_thread) = audit(&configuration)?;
         // Last, for it is shown only by a start that succeeds.
         let first_key = first_key(&configuration, state.as_ref())?.map(Arc::new);
         let (snapshot, watched) =
-            snapshot::build(1, &configuration, first_key.as_deref(), &extras, None, None)?;
+            snapshot::build(1, &configuration, first_key.as_deref(), &extras, None, None, &orders)?;
         drop(state);
         let mailbox = Arc::new(Mailbox::default());
         let outbound = Arc::new(outbound(&configuration)?);
@@ -66,7 +73,18 @@ impl Server {
         let timer: Arc<Mailbox> = Arc::clone(&mailbox);
         let asking: Arc<dyn Outbound> = Arc::clone(&outbound) as Arc<dyn Outbound>;
         let services = Arc::new(Services::new(snapshot, audit, Box::new(handlers), asking, timer)?);
+        services.blocks.replace(&orders.blocks);
         let parts = parts(&configuration, &services, &mailbox, sockets, Arc::clone(&tls))?;
+        let rights = Arc::new(ArcSwap::from_pointee(configuration.admin.clone()));
+        let desk = administration::Parts {
+            services: Arc::clone(&services),
+            mailbox: Arc::clone(&mailbox),
+            caps: Arc::clone(&parts.caps),
+            orders: orders.clone(),
+            settings: Arc::clone(&rights),
+        };
+        let admin = control.map(|socket| administration::start(socket, &configuration, desk));
+        let admin = Arc::new(Mutex::new(admin.transpose()?));
         let is_stdio = configuration.stdio;
         let running = Running {
             services: Arc::clone(&services),
@@ -78,6 +96,9 @@ impl Server {
             first_key: first_key.clone(),
             watch: Watch::new(watched),
             configuration,
+            orders,
+            rights,
+            admin: Arc::clone(&admin),
         };
         let reactor = Reactor::new(parts, running).map_err(StartError::system("the reactor"))?;
         let limits = services.snapshot.load().outlet;
@@ -93,6 +114,7 @@ impl Server {
             first_key,
             authority,
             stdio,
+            admin,
             audit: audit_thread,
         })
     }
@@ -128,10 +150,14 @@ impl Server {
     /// # Errors
     /// What failed.
     pub fn run(self) -> Result<(), StartError> {
-        let Self { reactor, services, stdio, audit, .. } = self;
+        let Self { reactor, services, stdio, admin, audit, .. } = self;
         let result = reactor.run().map_err(StartError::system("the reactor"));
         if let Some(stdio) = stdio {
             stdio.end();
+        }
+        let admin = admin.lock().take();
+        if let Some(admin) = admin {
+            admin.end();
         }
         log::info!("stopped; counters: {}", services.counters);
         services.audit.close();
@@ -231,13 +257,15 @@ fn load(origin: &Origin, stdio_only: bool) -> Result<Configuration, StartError> 
     if stdio_only {
         configuration.stdio = true;
         configuration.http = None;
+        // Clients start many such servers, with one configuration.
+        configuration.admin.enabled = false;
     }
     Ok(configuration)
 }
 
 /// Opens the state directory if anything is to be kept in it.
 fn state_directory(configuration: &Configuration) -> Result<Option<StateDirectory>, StartError> {
-    if configuration.http.is_none() {
+    if configuration.http.is_none() && !configuration.admin.enabled {
         return Ok(None);
     }
     let path = &configuration.runtime.state_directory;
@@ -278,6 +306,11 @@ fn listeners(configuration: &Configuration) -> Option<(&[SocketAddr], bool)> {
     Some((&listener.addresses, listener.tls.is_some()))
 }
 
+fn control_socket(configuration: &Configuration) -> (bool, &Path, Option<u32>) {
+    let AdminSettings { enabled, socket, group, .. } = &configuration.admin;
+    (*enabled, socket, *group)
+}
+
 /// What the reactor asks of the server.
 struct Running {
     services: Arc<Services>,
@@ -289,6 +322,10 @@ struct Running {
     first_key: Option<Arc<FirstKey>>,
     watch: Watch,
     configuration: Configuration,
+    orders: Orders,
+    /// Who may use the control socket.
+    rights: Arc<ArcSwap<AdminSettings>>,
+    admin: Arc<Mutex<Option<Admin>>>,
 }
 
 impl Running {
@@ -301,8 +338,9 @@ impl Running {
         let rate = Some(Arc::clone(&former.rate)).filter(|_| keeps_counting);
         let number = former.number + 1;
         let known = Some(&former.authentication);
+        let first_key = self.first_key.as_deref();
         let (mut snapshot, watched) =
-            snapshot::build(number, &next, self.first_key.as_deref(), &self.extras, rate, known)?;
+            snapshot::build(number, &next, first_key, &self.extras, rate, known, &self.orders)?;
         let authorities = authorities(&next)?;
         let tls = match next.http.as_ref().and_then(|listener| listener.tls.as_ref()) {
             Some(settings) => Some(Arc::new(tls::server_config(settings, state.as_ref())?)),
@@ -317,6 +355,7 @@ impl Running {
             next.http.clone_from(&self.configuration.http);
         }
         self.outbound.trust(&authorities);
+        self.rights.store(Arc::new(next.admin.clone()));
         self.watch = Watch::new(watched);
         self.services.replace(snapshot);
         self.configuration = next;
@@ -330,6 +369,7 @@ impl Running {
             ("stdio", now.stdio != next.stdio),
             ("the state directory", now.runtime.state_directory != next.runtime.state_directory),
             ("the audit log", now.audit != next.audit),
+            ("the control socket", control_socket(now) != control_socket(next)),
             ("the bounds of connections", now.limits != next.limits),
         ];
         for (what, has_changed) in changed {
@@ -341,15 +381,15 @@ impl Running {
 }
 
 impl Hooks for Running {
-    fn reload(&mut self) -> bool {
+    fn reload(&mut self) -> Result<u64, String> {
         match self.try_reload() {
             Ok(number) => {
                 log::info!("configuration {number} is in force");
-                true
+                Ok(number)
             }
             Err(error) => {
                 log::error!("the configuration stays as it was:\n{error}");
-                false
+                Err(error.to_string())
             }
         }
     }
@@ -363,6 +403,10 @@ impl Hooks for Running {
     }
 
     fn drain(&mut self) {
+        // The next server may begin while this one ends.
+        if let Some(admin) = &mut *self.admin.lock() {
+            admin.close();
+        }
         self.services.sessions.end_standalone_streams();
         // Nobody can answer any more.
         self.services.sessions.abandon();

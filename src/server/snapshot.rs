@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::administration::Orders;
 use super::builder::{Extras, StartError};
 use super::first_start::FirstKey;
 use super::revocation;
@@ -42,7 +43,7 @@ const CHUNK_OVERHEAD: usize = 16 * 1024;
 ///
 /// `rate` is the counting of the configuration before, kept where its settings have not changed, so
 /// that a reload frees nobody; of the `former` authentication it keeps what tags are made with, and
-/// what issuers have told.
+/// what issuers have told. What administrators have ordered stays in force.
 pub(super) fn build(
     number: u64,
     configuration: &Configuration,
@@ -50,6 +51,7 @@ pub(super) fn build(
     extras: &Extras,
     rate: Option<Arc<RateLimiter>>,
     former: Option<&Authentication>,
+    orders: &Orders,
 ) -> Result<(Snapshot, Vec<Watched>), StartError> {
     let (catalog, watched) = catalog(configuration, extras)?;
     warn_of_idle_rules(configuration, &catalog);
@@ -62,7 +64,7 @@ pub(super) fn build(
         identity: identity(configuration),
         catalog,
         policy: Policy::new(&configuration.authorization),
-        authentication: authentication(configuration, first_key, former)?,
+        authentication: authentication(configuration, first_key, former, orders)?,
         rate: rate.unwrap_or_else(|| Arc::new(RateLimiter::new(&configuration.rate_limiting))),
         json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
         message_bytes: validation.max_message_size,
@@ -125,6 +127,7 @@ fn authentication(
     configuration: &Configuration,
     first_key: Option<&FirstKey>,
     former: Option<&Authentication>,
+    orders: &Orders,
 ) -> Result<Authentication, StartError> {
     let settings = &configuration.authentication;
     if !settings.enabled {
@@ -135,13 +138,15 @@ fn authentication(
         keys.clone_from(&settings.api_keys);
         keys.extend(first_key.map(FirstKey::entry));
     }
-    let keys = ApiKeys::new(&keys, former.and_then(Authentication::tag_key))?;
+    let keys =
+        ApiKeys::new(&keys, former.and_then(Authentication::tag_key), orders.revoked.prints())?;
     let former = former.and_then(Authentication::proofs);
     let has = |method| settings.methods.contains(&method);
     let jwt = settings.jwt.as_ref().filter(|_| has(AuthenticationMethod::Jwt));
     let tokens = jwt.map(|Jwt { issuers, leeway }| {
         let former = former.and_then(|former| former.tokens.as_ref());
-        Tokens::new(issuers.clone(), *leeway, former)
+        let tokens = Tokens::new(issuers.clone(), *leeway, former);
+        tokens.with_rotated(Arc::clone(&orders.rotated))
     });
     let oauth2 = settings.oauth2.as_ref().filter(|_| has(AuthenticationMethod::OAuth2));
     let introspection = oauth2.map(|settings| {
@@ -158,7 +163,8 @@ fn authentication(
         }),
         _ => None,
     };
-    Ok(Authentication::by(Proofs { keys, tokens, introspection, certificates }))
+    let proofs = Proofs { keys, tokens, introspection, certificates };
+    Ok(Authentication::by(proofs).without(Arc::clone(&orders.revoked)))
 }
 
 /// What is told of the endpoint to those who need a token for it, if there is a place to get one.

@@ -11,6 +11,7 @@
     reason = "a test may fail by panicking, and nobody sees the harness from outside"
 )]
 
+mod administration;
 mod asking;
 mod audit;
 mod authentication;

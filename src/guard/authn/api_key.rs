@@ -9,8 +9,9 @@ use parking_lot::RwLock;
 use ring::{digest, hmac};
 use subtle::ConstantTimeEq as _;
 
+use super::revocations::PrintKey;
 use crate::base::ids::{NoRandomness, hex, random, unhex};
-use crate::base::principal::{AuthMethod, Principal};
+use crate::base::principal::{AuthMethod, KeyPrint, Principal};
 use crate::guard::settings::{ApiKey, KeyCredential};
 
 /// HMAC of a presented key under a key of this process: stable here, meaningless elsewhere.
@@ -32,6 +33,7 @@ pub struct ApiKeys {
 #[derive(Debug)]
 struct Entry {
     principal: Arc<Principal>,
+    label: Option<String>,
     expires: Option<u64>,
 }
 
@@ -43,8 +45,13 @@ struct Salted {
 }
 
 impl ApiKeys {
-    /// Takes over the configured keys; tags are made with `tag_key`, or with a fresh one.
-    pub fn new(keys: &[ApiKey], tag_key: Option<TagKey>) -> Result<Self, NoRandomness> {
+    /// Takes over the configured keys; tags are made with `tag_key`, or with a fresh one, and what
+    /// a key is known by when it is taken back with `prints`.
+    pub fn new(
+        keys: &[ApiKey],
+        tag_key: Option<TagKey>,
+        prints: &PrintKey,
+    ) -> Result<Self, NoRandomness> {
         let process_key = match tag_key {
             Some(TagKey(key)) => key,
             None => hmac::Key::new(hmac::HMAC_SHA256, &random::<32>()?),
@@ -56,9 +63,11 @@ impl ApiKeys {
             salted: Vec::new(),
         };
         for (entry, key) in keys.iter().enumerate() {
-            let principal = Principal::new(AuthMethod::ApiKey, &*key.user, key.roles.clone());
+            let mut principal = Principal::new(AuthMethod::ApiKey, &*key.user, key.roles.clone());
+            principal.api_key = Some(print(&key.credential, prints));
             let expires = key.expires.map(seconds);
-            this.entries.push(Entry { principal: Arc::new(principal), expires });
+            let (principal, label) = (Arc::new(principal), key.label.clone());
+            this.entries.push(Entry { principal, label, expires });
             match &key.credential {
                 KeyCredential::Plain(secret) => {
                     let tag = this.tag(secret.expose());
@@ -72,12 +81,18 @@ impl ApiKeys {
         Ok(this)
     }
 
+    /// The keys: whose each is, its label, and when it expires in seconds since 1970.
+    pub fn list(&self) -> impl Iterator<Item = (&Principal, Option<&str>, Option<u64>)> {
+        let all = self.entries.iter();
+        all.map(|entry| (&*entry.principal, entry.label.as_deref(), entry.expires))
+    }
+
     /// What tags are made with.
     pub fn tag_key(&self) -> TagKey {
         TagKey(self.process_key.clone())
     }
 
-    /// True if a key of this principal, with the same roles, is good at `unix_seconds`.
+    /// True if the key of this principal, with the same roles, is good at `unix_seconds`.
     pub fn knows(&self, principal: &Principal, unix_seconds: u64) -> bool {
         self.entries.iter().any(|entry| {
             *entry.principal == *principal
@@ -128,6 +143,13 @@ impl ApiKeys {
             self.by_tag.write().insert(tag, entry);
         }
         found
+    }
+}
+
+fn print(credential: &KeyCredential, prints: &PrintKey) -> KeyPrint {
+    match credential {
+        KeyCredential::Plain(secret) => prints.print(&[b"key", secret.expose().as_bytes()]),
+        KeyCredential::Sha256 { salt, digest } => prints.print(&[b"hash", digest, salt]),
     }
 }
 
@@ -192,6 +214,7 @@ mod tests {
                 key(old, "old", Some(1_000)),
             ],
             None,
+            &PrintKey([0; 16]),
         )
         .unwrap()
     }

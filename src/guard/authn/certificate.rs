@@ -107,7 +107,12 @@ impl ClientCertificate {
         };
         let roles = identity.map(|identity| identity.roles.clone()).unwrap_or_default();
         let issuer = self.issuer.clone();
-        let term = Term { issuer, key_id: hex(&parsed.serial), until: parsed.not_after };
+        let term = Term {
+            issuer,
+            key_id: hex(&parsed.serial),
+            until: parsed.not_after,
+            ..Term::default()
+        };
         Ok(Principal::with_term(AuthMethod::Mtls, user, roles, term))
     }
 }

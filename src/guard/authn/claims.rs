@@ -9,6 +9,8 @@ use super::jwt::TokenError;
 
 /// Longest name of a user, in bytes.
 const USER_BYTES: usize = 256;
+/// Longest id of a token, in bytes: it is remembered as long as the token is.
+const ID_BYTES: usize = 512;
 /// Most roles, scopes or values of a claim that are taken out of a token.
 const MOST_WORDS: usize = 64;
 
@@ -55,6 +57,20 @@ pub(super) fn check_times(
         }
     }
     Ok(until)
+}
+
+/// The id of a token, if it has one.
+pub(super) fn jti(claims: &Claims) -> Result<Option<String>, TokenError> {
+    match claims.get("jti") {
+        None => Ok(None),
+        Some(Value::String(id)) if (1..=ID_BYTES).contains(&id.len()) => Ok(Some(id.clone())),
+        Some(_) => Err(TokenError::Claim("jti")),
+    }
+}
+
+/// When a token was issued, if it says so, in seconds since 1970.
+pub(super) fn issued(claims: &Claims) -> Result<Option<u64>, TokenError> {
+    time(claims, "iat")
 }
 
 /// The name of the user: what stands in `claim`, behind `prefix`.

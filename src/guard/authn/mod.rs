@@ -8,6 +8,7 @@ mod der;
 pub mod inquiry;
 pub mod introspection;
 pub mod jwt;
+pub mod revocations;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use inquiry::{Errand, Heard, Waiter};
 use introspection::{Introspected, Introspection};
 use jwt::token::TOKEN_BYTES;
 use jwt::{TokenError, Tokens, Verified};
+use revocations::RevokedCredentials;
 
 /// Longest credential that is looked at, in bytes.
 const CREDENTIAL_BYTES: usize = TOKEN_BYTES;
@@ -126,6 +128,7 @@ pub enum Identity<'p> {
 #[derive(Debug)]
 pub struct Authentication {
     proofs: Option<Proofs>,
+    revoked: Option<Arc<RevokedCredentials>>,
 }
 
 /// What callers can prove themselves with.
@@ -170,7 +173,18 @@ pub enum Verdict {
 impl Authentication {
     /// Callers must prove who they are.
     pub fn by(proofs: Proofs) -> Self {
-        Self { proofs: Some(proofs) }
+        Self { proofs: Some(proofs), revoked: None }
+    }
+
+    /// The same without what was taken back.
+    #[must_use]
+    pub fn without(self, revoked: Arc<RevokedCredentials>) -> Self {
+        Self { revoked: Some(revoked), ..self }
+    }
+
+    /// Why a principal that could prove itself is not believed any more.
+    fn revoked(&self, principal: &Principal, unix_seconds: u64) -> Option<&'static str> {
+        self.revoked.as_ref()?.reason(principal, unix_seconds)
     }
 
     /// What callers can prove themselves with, if they are asked.
@@ -180,7 +194,7 @@ impl Authentication {
 
     /// Nobody is asked: everyone is `anonymous`.
     pub fn off() -> Self {
-        Self { proofs: None }
+        Self { proofs: None, revoked: None }
     }
 
     /// True if callers are asked.
@@ -218,6 +232,9 @@ impl Authentication {
 
     /// True if the principal could still prove itself as it did; asked of whoever only listens.
     pub fn vouches_for(&self, principal: &Principal, unix_seconds: u64, now: Now) -> bool {
+        if self.revoked(principal, unix_seconds).is_some() {
+            return false;
+        }
         match (&self.proofs, principal.method) {
             (_, AuthMethod::Local) => true,
             (None, method) => method == AuthMethod::None,
@@ -260,7 +277,10 @@ impl Authentication {
             Proven::Known(principal) if !is_bound_to(&principal, occasion.certificate) => {
                 Verdict::Refused(admitted, Refusal::BadCredentials("token_bound_to_another"))
             }
-            Proven::Known(principal) => Verdict::Known(Authenticated { admitted, principal }),
+            Proven::Known(principal) => match self.revoked(&principal, occasion.unix_seconds) {
+                Some(why) => Verdict::Refused(admitted, Refusal::BadCredentials(why)),
+                None => Verdict::Known(Authenticated { admitted, principal }),
+            },
             Proven::Later(waiter) => Verdict::Later(admitted, waiter),
             Proven::Refused(why) => Verdict::Refused(admitted, Refusal::BadCredentials(why)),
             Proven::Unavailable => Verdict::Refused(admitted, Refusal::Undecided),

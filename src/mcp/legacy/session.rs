@@ -129,6 +129,12 @@ impl Session {
         now.since(self.created) > lifetime || (now.since(last_used) > idle && !self.is_busy())
     }
 
+    /// How long ago it was opened, and used.
+    pub fn age(&self, now: Now) -> (Duration, Duration) {
+        let last_used = Now::from_micros(self.last_used.load(Ordering::Relaxed));
+        (now.since(self.created), now.since(last_used))
+    }
+
     fn is_busy(&self) -> bool {
         let state = self.state.lock();
         !state.running.is_empty()

@@ -126,10 +126,14 @@ impl Sessions {
 
     /// Whoever waits for an answer of any client is told that none will come.
     pub fn abandon(&self) {
-        let all: Vec<_> = self.state.lock().by_id.values().cloned().collect();
-        for session in all {
+        for session in self.all() {
             session.abandon();
         }
+    }
+
+    /// All sessions.
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        self.state.lock().by_id.values().cloned().collect()
     }
 
     /// How many there are.

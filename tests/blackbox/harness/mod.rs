@@ -1,6 +1,7 @@
 //! The built program as a stranger meets it: a process with a configuration in a directory of its
 //! own, and clients that send exact bytes. It names nothing of the library.
 
+pub mod admin;
 pub mod fixture;
 pub mod http;
 pub mod process;

@@ -362,6 +362,11 @@ impl Server {
         self.child.wait().unwrap()
     }
 
+    /// The directory of a server that has ended in whatever way.
+    pub fn into_directory(mut self) -> Directory {
+        std::mem::replace(&mut self.directory, Directory::new())
+    }
+
     /// Ends the server as an operator does. The lines that it wrote, and its directory.
     pub fn stop(mut self) -> Stopped {
         self.signal(Signal::TERM);

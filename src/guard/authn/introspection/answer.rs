@@ -80,7 +80,8 @@ fn principal(
     let until = until.unwrap_or(short).min(short);
     let user = claims::user(members, &settings.user_claim, &settings.user_prefix)?;
     let roles = claims::roles(members, settings.roles_claim.as_deref())?;
-    let term = Term { issuer, key_id: String::new(), until };
+    let (jti, issued) = (claims::jti(members)?, claims::issued(members)?);
+    let term = Term { issuer, key_id: String::new(), until, jti, issued };
     let scopes = Some(claims::scopes(members)?);
     let kept = claims::kept(members, &settings.kept_claims);
     let principal = Principal::with_term(AuthMethod::OAuth2, user, roles, term);

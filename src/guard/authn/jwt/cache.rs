@@ -31,6 +31,13 @@ impl Cache {
         known.map(|known| Arc::clone(&known.principal))
     }
 
+    /// A principal of whose token this is true.
+    pub(super) fn find(&self, is_it: impl Fn(&Principal) -> bool) -> Option<Arc<Principal>> {
+        let known = self.0.read();
+        let mut all = known.values().map(|known| &known.principal);
+        all.find(|principal| is_it(principal)).map(Arc::clone)
+    }
+
     /// Remembers a token. When there are too many, those that are over are forgotten; if none is,
     /// the new one is not remembered.
     pub(super) fn put(&self, tag: KeyTag, principal: &Arc<Principal>, generation: u64, now: u64) {

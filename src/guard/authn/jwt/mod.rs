@@ -6,16 +6,20 @@ pub mod jwk;
 pub mod key;
 pub mod key_set;
 mod provider;
+pub mod rotation;
 pub mod token;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jsonwebtoken::Algorithm;
+
 use self::cache::Cache;
 use self::jwk::Entry;
 use self::key::Key;
 use self::key_set::{KeySet, KeySource};
+use self::rotation::{RotatedKey, RotatedKeys};
 use self::token::Token;
 use super::api_key::KeyTag;
 use super::claims::{self, required_text};
@@ -33,6 +37,8 @@ pub struct Issuer {
     pub name: String,
     /// One of these must be in `aud`.
     pub audiences: Vec<String>,
+    /// What its keys may be used with.
+    pub algorithms: Vec<Algorithm>,
     /// Keys that were given to us, by their ids.
     pub keys: Vec<(String, Key)>,
     /// Where it publishes its keys, if it does.
@@ -100,6 +106,7 @@ impl TokenError {
             Self::Claim("exp") => "invalid_claim_exp",
             Self::Claim("nbf") => "invalid_claim_nbf",
             Self::Claim("iat") => "invalid_claim_iat",
+            Self::Claim("jti") => "invalid_claim_jti",
             Self::Claim("roles") => "invalid_claim_roles",
             Self::Claim("scope") => "invalid_claim_scope",
             Self::Claim("cnf") => "invalid_claim_cnf",
@@ -125,6 +132,7 @@ pub struct Tokens {
     issuers: Vec<Trusted>,
     leeway: u64,
     cache: Cache,
+    rotated: Arc<RotatedKeys>,
 }
 
 /// An issuer with the keys that it publishes.
@@ -158,7 +166,18 @@ impl Tokens {
             });
             Trusted { issuer, published }
         });
-        Self { issuers: trusted.collect(), leeway: leeway.as_secs(), cache: Cache::default() }
+        Self {
+            issuers: trusted.collect(),
+            leeway: leeway.as_secs(),
+            cache: Cache::default(),
+            rotated: Arc::default(),
+        }
+    }
+
+    /// The same with keys that were put beside those of the issuers.
+    #[must_use]
+    pub fn with_rotated(self, rotated: Arc<RotatedKeys>) -> Self {
+        Self { rotated, ..self }
     }
 
     /// True if `text` has the form of a token; an API key of that form is none.
@@ -199,7 +218,8 @@ impl Tokens {
     pub fn vouches_for(&self, principal: &Principal, unix_seconds: u64, now: Now) -> bool {
         principal.term.as_ref().is_some_and(|term| {
             let trusted = self.issuer(&term.issuer);
-            let has_key = trusted.is_some_and(|trusted| trusted.has_key(&term.key_id, now));
+            let has_key = trusted
+                .is_some_and(|trusted| trusted.has_key(&term.key_id, &self.rotated.list(), now));
             has_key && unix_seconds < term.until
         })
     }
@@ -248,14 +268,15 @@ impl Tokens {
     ) -> Result<Principal, TokenError> {
         let issuer = &trusted.issuer;
         let claims = &token.claims;
-        let key_id = trusted.key_id(token, now)?;
+        let key_id = trusted.key_id(token, &self.rotated.list(), now)?;
         issuer.check_type(token.kind.as_deref())?;
         claims::check_audience(claims, &issuer.audiences)?;
         let until = claims::check_times(claims, unix_seconds, self.leeway)?;
         let until = until.ok_or(TokenError::Claim("exp"))?;
         let user = claims::user(claims, &issuer.user_claim, &issuer.user_prefix)?;
         let roles = claims::roles(claims, issuer.roles_claim.as_deref())?;
-        let term = Term { issuer: issuer.name.clone(), key_id, until };
+        let (jti, issued) = (claims::jti(claims)?, claims::issued(claims)?);
+        let term = Term { issuer: issuer.name.clone(), key_id, until, jti, issued };
         let scopes = Some(claims::scopes(claims)?);
         let kept = claims::kept(claims, &issuer.kept_claims);
         let principal = Principal::with_term(AuthMethod::Jwt, user, roles, term);
@@ -269,12 +290,20 @@ impl Tokens {
 
 impl Trusted {
     /// The id of the key that has signed the token: the key that it names, or else the only one.
-    fn key_id(&self, token: &Token<'_>, now: Now) -> Result<String, TokenError> {
+    fn key_id(
+        &self,
+        token: &Token<'_>,
+        rotated: &[RotatedKey],
+        now: Now,
+    ) -> Result<String, TokenError> {
         let published = self.published.as_ref().and_then(|set| set.keys(now));
         let published: &[Entry] = published.as_deref().map_or(&[], Vec::as_slice);
         let given = self.issuer.keys.iter().map(|(id, key)| (Some(id.as_str()), key));
         let keys = given.chain(published.iter().map(|(id, key)| (id.as_deref(), key)));
+        let rotated = rotated.iter().filter(|key| self.may_use(key, token.algorithm));
+        let keys = keys.chain(rotated.map(|one| (Some(one.id.as_str()), one.key())));
         let wanted = token.key_id.as_deref();
+        // A token without an id was good before a rotation, and is as good during one.
         let is_only = wanted.is_none() && self.issuer.keys.len() + published.len() == 1;
         let mut found = Err(TokenError::Key);
         let fitting = keys.filter(|(id, _)| is_only || (wanted.is_some() && *id == wanted));
@@ -288,12 +317,19 @@ impl Trusted {
         found
     }
 
-    fn has_key(&self, id: &str, now: Now) -> bool {
+    fn may_use(&self, key: &RotatedKey, algorithm: Algorithm) -> bool {
+        key.issuer == self.issuer.name && self.issuer.algorithms.contains(&algorithm)
+    }
+
+    fn has_key(&self, id: &str, rotated: &[RotatedKey], now: Now) -> bool {
         let published = self.published.as_ref().and_then(|set| set.keys(now));
         let is_published = published.is_some_and(|keys| {
             keys.iter().any(|(known, _)| known.as_deref().unwrap_or_default() == id)
         });
-        is_published || self.issuer.keys.iter().any(|(known, _)| known == id)
+        let is_rotated = |key: &RotatedKey| key.issuer == self.issuer.name && key.id == id;
+        is_published
+            || self.issuer.keys.iter().any(|(known, _)| known == id)
+            || rotated.iter().any(is_rotated)
     }
 }
 

@@ -107,6 +107,7 @@ fn issuer(name: &str, key: Key) -> Issuer {
     Issuer {
         name: name.into(),
         audiences: vec!["us".into()],
+        algorithms: ALL.to_vec(),
         keys: vec![("k".into(), key)],
         key_source: None,
         user_claim: "sub".into(),
