@@ -48,7 +48,10 @@ fn socket(value: &Value<'_>) -> Option<PathBuf> {
     let facts = value.context.sources.facts(&directory);
     if facts.is_ok_and(|facts| facts.writable_by_everyone()) {
         let shown = directory.display();
-        value.error("lies in a directory that everyone may write", &format!("chmod o-w {shown}"));
+        value.error(
+            "lies in a directory that everyone may write",
+            &format!("run chmod o-w {shown}"),
+        );
         return None;
     }
     Some(path)

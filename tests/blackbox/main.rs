@@ -39,6 +39,7 @@ mod proxies;
 mod rates;
 mod reload;
 mod revisions;
+mod revoking;
 mod rules;
 mod shutdown;
 mod stdio;

@@ -1,5 +1,6 @@
 //! JSON Web Tokens that issuers have signed: who is let in by them, and with which rights.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -47,6 +48,16 @@ impl Issuer {
         output.stdout
     }
 
+    /// The file of its public key.
+    pub(crate) fn public_key(&self) -> PathBuf {
+        self.directory.file("public.pem")
+    }
+
+    /// The file of its private key.
+    pub(crate) fn private_key(&self) -> PathBuf {
+        self.directory.file("key.pem")
+    }
+
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let message = format!(
@@ -79,7 +90,7 @@ impl Issuer {
     }
 
     pub(crate) fn settings(&self, more: &str) -> Settings {
-        let public = self.directory.path().join("public.pem");
+        let public = self.public_key();
         Settings::with(&format!(
             "{ECHO}{}\n[authentication.jwt]\nrequired_issuer = \"{ISSUER}\"\n\
              required_audience = \"{AUDIENCE}\"\n{more}\n\

@@ -52,8 +52,9 @@ const PLACES: [(&str, &[&str], &str); 21] = [
     (r"\bsocket2\b", &["actors/"], "sockets are opened by the listener"),
     (
         r"\b(Tcp|Unix|Udp)(Stream|Listener|Socket|Datagram)\b",
-        &["actors/", "connection/link.rs", "connection/wire.rs", "server/"],
-        "sockets are bound by `server` and held by the reactor and a connection's own file",
+        &["actors/", "cli/admin/", "connection/link.rs", "connection/wire.rs", "server/"],
+        "sockets are bound by `server` and held by the reactor and a connection's own file; the \
+         command line asks a running server over one",
     ),
     (
         r"\b(Instant|SystemTime)::now\b",
@@ -67,7 +68,13 @@ const PLACES: [(&str, &[&str], &str); 21] = [
     ),
     (
         r"\bfs::",
-        &["actors/audit_file.rs", "backend/local/", "config/sources.rs", "server/material.rs"],
+        &[
+            "actors/admin_socket.rs",
+            "actors/audit_file.rs",
+            "backend/local/",
+            "config/sources.rs",
+            "server/material.rs",
+        ],
         "files are opened by those whose work they are",
     ),
     (

@@ -37,8 +37,10 @@ const ROOMS: [(&str, &[&str]); 12] = [
 
 /// The files of `actors` that others in it may name. Settings are plain data, the mailbox is where
 /// threads meet the reactor, and the reactor is handed the listener and the queue of the workers.
-const NEIGHBOURS: [(&str, &[&str]); 10] = [
+const NEIGHBOURS: [(&str, &[&str]); 12] = [
     ("mod", &[]),
+    ("admin", &["admin_socket", "settings"]),
+    ("admin_socket", &["settings"]),
     ("settings", &[]),
     ("mailbox", &[]),
     ("listener", &[]),

@@ -59,10 +59,11 @@ pub(super) fn check_times(
     Ok(until)
 }
 
-/// The id of a token, if it has one.
+/// The id of a token, if it has one. Some issuers write a number where a text belongs.
 pub(super) fn jti(claims: &Claims) -> Result<Option<String>, TokenError> {
     match claims.get("jti") {
         None => Ok(None),
+        Some(Value::Number(id)) => Ok(Some(id.to_string())),
         Some(Value::String(id)) if (1..=ID_BYTES).contains(&id.len()) => Ok(Some(id.clone())),
         Some(_) => Err(TokenError::Claim("jti")),
     }

@@ -259,6 +259,13 @@ impl Connection {
         }
     }
 
+    /// Sends a request without TLS; `None` if the server closes instead of answering.
+    pub fn try_plain(&mut self, request: &Request) -> Option<Response> {
+        self.write(&request.bytes());
+        let is_answered = self.fill();
+        is_answered.then(|| self.response_to(&request.method))
+    }
+
     /// Says that nothing more will be sent.
     pub fn finish_writing(&mut self) {
         match &mut self.socket {
@@ -451,6 +458,12 @@ impl Events {
     pub fn chunk(&mut self) -> Option<String> {
         assert!(self.text.is_empty());
         self.connection.chunk().map(|chunk| String::from_utf8(chunk).unwrap())
+    }
+
+    /// Waits for the end of the connection; true if the stream has no proper end.
+    pub fn is_cut_off(&mut self) -> bool {
+        self.connection.rest();
+        !self.is_over
     }
 
     /// The next event that holds a message.
