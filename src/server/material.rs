@@ -20,7 +20,7 @@ const NOFOLLOW: i32 = OFlags::NOFOLLOW.bits() as i32;
 #[derive(Debug)]
 pub(super) struct StateDirectory {
     path: PathBuf,
-    _lock: fs::File,
+    _lock: Option<fs::File>,
 }
 
 impl StateDirectory {
@@ -43,7 +43,13 @@ impl StateDirectory {
             .custom_flags(NOFOLLOW)
             .open(path.join("lock"))?;
         flock(&lock, FlockOperation::LockExclusive)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), _lock: Some(lock) })
+    }
+
+    /// The directory of a server that runs: it waits for nobody who begins. Who writes into it must be
+    /// the only one who writes these files.
+    pub(super) fn shared(path: &Path) -> Self {
+        Self { path: path.to_owned(), _lock: None }
     }
 
     /// The path of a file in it.

@@ -21,6 +21,9 @@ use crate::server::material::StateDirectory;
 /// How long it may take to read the configuration again.
 const RELOAD: Duration = Duration::from_secs(30);
 
+/// How far the clock of an issuer can be said to be off, in seconds.
+const LONGEST_LEEWAY: u64 = 300;
+
 /// What came of an act, or a sentence about why not.
 pub(super) type Done = Result<Value, String>;
 
@@ -109,11 +112,11 @@ impl Administration {
         Ok(json!({ "issuer": issuer, "id": id, "retires": from }))
     }
 
-    /// A key that is not there may be misspelt, and a published one may not have been fetched yet.
+    /// A key that is not there is misspelt, unless it may be published and was not fetched yet.
     fn check_retirement(&self, issuer: &str, id: &str) -> Result<(), String> {
         let known = self.public_keys();
         let mut own = known.iter().filter(|key| key.issuer == issuer);
-        if own.any(|key| key.id == id) {
+        if own.any(|key| key.id == id) || self.publishes(issuer) {
             return Ok(());
         }
         Err(format!("{issuer} has no key {id:?}; `erlmcp admin keys list` names those that it has"))
@@ -155,9 +158,12 @@ impl Administration {
         let snapshot = self.services.snapshot.load();
         let tokens = snapshot.authentication.proofs().and_then(|it| it.tokens.as_ref());
         let until = tokens.and_then(|tokens| tokens.until_of(id, issuer));
-        // One of any issuer may have the same id and be good for longer.
-        let until = until.filter(|_| issuer.is_some() || self.issuers().len() == 1);
-        let token = RevokedToken { issuer: issuer.map(str::to_owned), until };
+        // One of another issuer may have the same id and be good for longer.
+        let is_only = self.issuers().len() == 1 && !self.asks_issuers();
+        let until = until.filter(|_| issuer.is_some() || is_only);
+        // A reload may allow the clock of the issuer to be further off.
+        let remembered = until.map(|until| until.saturating_add(LONGEST_LEEWAY));
+        let token = RevokedToken { issuer: issuer.map(str::to_owned), until: remembered };
         self.revoke(|list| list.add_token(id, token))?;
         Ok(json!({ "until": until }))
     }
@@ -219,9 +225,7 @@ impl Administration {
 
     /// Writes what is in force already.
     fn keep(&self, name: &str, text: &str) -> Result<(), String> {
-        let path = &self.state;
-        let state = StateDirectory::open(path).map_err(|error| error.to_string());
-        let written = state.and_then(|it| it.write(name, text).map_err(|error| error.to_string()));
+        let written = StateDirectory::shared(&self.state).write(name, text);
         written.map_err(|error| {
             format!("it is in force, but will not outlive a restart: it cannot be kept: {error}")
         })
@@ -251,13 +255,22 @@ impl Administration {
 
     /// An issuer that is misspelt would be taken for a revocation that works.
     fn check_issuer(&self, name: Option<&str>) -> Result<(), String> {
-        let snapshot = self.services.snapshot.load();
-        let asks_others =
-            snapshot.authentication.proofs().is_some_and(|it| it.introspection.is_some());
         match name {
-            Some(_) if !asks_others => self.issuer(name).map(drop),
+            Some(_) if !self.asks_issuers() => self.issuer(name).map(drop),
             _ => Ok(()),
         }
+    }
+
+    /// True if there are issuers that are asked about their tokens, whatever their names are.
+    fn asks_issuers(&self) -> bool {
+        let snapshot = self.services.snapshot.load();
+        snapshot.authentication.proofs().is_some_and(|proofs| proofs.introspection.is_some())
+    }
+
+    fn publishes(&self, issuer: &str) -> bool {
+        let snapshot = self.services.snapshot.load();
+        let tokens = snapshot.authentication.proofs().and_then(|it| it.tokens.as_ref());
+        tokens.is_some_and(|tokens| tokens.are_published_by(issuer))
     }
 
     fn fits(&self, issuer: &str, key: &RotatedKey) -> bool {

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::mcp::errors::shown;
 use crate::proto::json::{self, JsonLimits};
 
 /// The members of an object that have not been taken yet.
@@ -93,7 +94,7 @@ impl Fields {
     pub(super) fn finish(self) -> Result<(), Wrong> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => Err(format!("`{name}` is not known here")),
+            Some(name) => Err(format!("`{}` is not known here", shown(name))),
         }
     }
 }

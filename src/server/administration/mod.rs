@@ -184,8 +184,8 @@ impl Desk for Administration {
                 Err(why) => ("error", Some(why.as_str())),
             };
             self.record(peer, Some(&request), outcome, reason);
-            let (command, user) = (request.command(), peer.user);
-            log::info!("admin: user {user}: {command} {request}: {outcome}");
+            let (what, user) = (format!("{} {request}", request.command()), peer.user);
+            log::info!("user {user} at the control socket: {}: {outcome}", what.trim_end());
         }
         match done {
             Ok(result) => success(&result),

@@ -111,6 +111,11 @@ impl Tokens {
         self.issuers.iter().flat_map(|trusted| trusted.keys(&self.rotated.list(), now)).collect()
     }
 
+    /// True if this issuer publishes its keys.
+    pub fn are_published_by(&self, issuer: &str) -> bool {
+        self.issuer(issuer).is_some_and(|trusted| trusted.published.is_some())
+    }
+
     /// When a token of this id is over, in seconds since 1970, if it has been seen.
     pub fn until_of(&self, jti: &str, issuer: Option<&str>) -> Option<u64> {
         let known = self.cache.find(|principal| {

@@ -348,3 +348,39 @@ fn keys_that_are_none_are_told_apart() {
     let indented = signer.pem().replace('\n', "\n    ");
     assert!(Key::from_pem(&indented, &ALL).is_ok());
 }
+
+#[test]
+fn a_key_beside_that_of_the_configuration_is_good_at_once_and_for_its_issuer_only() {
+    let (old, new) = (Signer::es256(), Signer::es256());
+    let rotated = Arc::new(RotatedKeys::default());
+    let one = Key::from_pem(&old.pem(), &[Algorithm::ES256]).unwrap();
+    let one = Issuer { algorithms: vec![Algorithm::ES256], ..issuer("https://a", one) };
+    let tokens = Tokens::new(vec![one], Duration::ZERO, None).with_rotated(Arc::clone(&rotated));
+    let named = |signer: &Signer, id: &str| {
+        signer.sign(&json!({ "alg": signer.name(), "kid": id }), &claims())
+    };
+    let nameless = |signer: &Signer| signer.sign(&json!({ "alg": signer.name() }), &claims());
+    assert_eq!(refusal(&tokens, &named(&new, "new")), TokenError::Key);
+    let ed25519 = Signer::ed25519();
+    rotated.replace(vec![
+        RotatedKey::new("https://a", "new", &new.pem()).unwrap(),
+        RotatedKey::new("https://a", "other kind", &ed25519.pem()).unwrap(),
+        RotatedKey::new("https://b", "of another", &new.pem()).unwrap(),
+    ]);
+    for (token, key_id) in [
+        (named(&new, "new"), "new"),
+        (named(&old, "k"), "k"),
+        // Who names no key must not fail while there are two.
+        (nameless(&old), "k"),
+        (nameless(&new), "new"),
+    ] {
+        let principal = tokens.check(&token, NOW, START).unwrap();
+        let term = principal.term.clone().unwrap();
+        assert_eq!(term.key_id, key_id);
+        assert!(tokens.vouches_for(&principal, NOW, START));
+    }
+    assert_eq!(refusal(&tokens, &named(&new, "of another")), TokenError::Key);
+    let forbidden = named(&ed25519, "other kind");
+    assert_eq!(refusal(&tokens, &forbidden), TokenError::Key, "the configuration forbids its kind");
+    assert_eq!(refusal(&tokens, &named(&old, "new")), TokenError::Signature);
+}
