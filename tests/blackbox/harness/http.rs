@@ -462,7 +462,13 @@ impl Events {
 
     /// Waits for the end of the connection; true if the stream has no proper end.
     pub fn is_cut_off(&mut self) -> bool {
-        self.connection.rest();
+        // Signs of life may come as long as nobody cuts it.
+        let until = Instant::now() + DEADLINE;
+        while self.connection.fill() {
+            if Instant::now() > until {
+                return false;
+            }
+        }
         !self.is_over
     }
 
