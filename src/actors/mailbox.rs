@@ -17,6 +17,8 @@ use crate::pipeline::services::{Expire, Timer};
 pub struct Mailbox {
     letters: Mutex<Letters>,
     sleeps: AtomicBool,
+    /// The reactor has ended, and reads no letters any more.
+    is_closed: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
@@ -69,12 +71,25 @@ impl Mailbox {
     }
 
     /// Has the configuration read again and waits for what comes of it: its number, or what is
-    /// wrong with it; `None` if it takes too long.
+    /// wrong with it; `None` if it takes too long, or the server ends.
     pub fn reload(&self, patience: Duration) -> Option<Result<u64, String>> {
         let (sender, receiver) = bounded(1);
-        self.letters.lock().reloads.push(sender);
+        {
+            let mut letters = self.letters.lock();
+            if self.is_closed.load(Ordering::SeqCst) {
+                return None;
+            }
+            letters.reloads.push(sender);
+        }
         self.wake();
         receiver.recv_timeout(patience).ok()
+    }
+
+    /// Nobody reads what comes: whoever waits for an answer is told that there is none.
+    pub fn close(&self) {
+        let mut letters = self.letters.lock();
+        self.is_closed.store(true, Ordering::SeqCst);
+        letters.reloads.clear();
     }
 
     /// Tells the reactor that networks were blocked.
@@ -103,5 +118,35 @@ impl Timer for Mailbox {
 impl std::fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mailbox").field("sleeps", &self.sleeps).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody would wait for so long.
+    const FOR_EVER: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn who_waits_for_a_reload_gets_its_answer_or_the_end_of_the_server() {
+        let mailbox = Mailbox::default();
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| mailbox.reload(FOR_EVER));
+            let reply = loop {
+                if let Some(reply) = mailbox.take().reloads.pop() {
+                    break reply;
+                }
+                std::thread::yield_now();
+            };
+            reply.send(Ok(7)).unwrap();
+            assert_eq!(asking.join().unwrap(), Some(Ok(7)));
+            let asking = scope.spawn(|| mailbox.reload(FOR_EVER));
+            while !asking.is_finished() {
+                mailbox.close();
+            }
+            assert_eq!(asking.join().unwrap(), None);
+        });
+        assert_eq!(mailbox.reload(FOR_EVER), None);
     }
 }

@@ -46,8 +46,8 @@ impl StateDirectory {
         Ok(Self { path: path.to_owned(), _lock: Some(lock) })
     }
 
-    /// The directory of a server that runs: it waits for nobody who begins. Who writes into it must be
-    /// the only one who writes these files.
+    /// The directory of a server that runs: it waits for nobody who begins. Who writes into it must
+    /// be the only one who writes these files.
     pub(super) fn shared(path: &Path) -> Self {
         Self { path: path.to_owned(), _lock: None }
     }

@@ -48,6 +48,7 @@ pub struct Server {
     first_key: Option<Arc<FirstKey>>,
     authority: Option<PathBuf>,
     stdio: Option<Stdio>,
+    mailbox: Arc<Mailbox>,
     admin: Arc<Mutex<Option<Admin>>>,
     audit: Option<JoinHandle<()>>,
 }
@@ -103,7 +104,7 @@ impl Server {
         let reactor = Reactor::new(parts, running).map_err(StartError::system("the reactor"))?;
         let limits = services.snapshot.load().outlet;
         let stdio = is_stdio
-            .then(|| Stdio::start(&services, limits, mailbox))
+            .then(|| Stdio::start(&services, limits, Arc::clone(&mailbox)))
             .transpose()
             .map_err(StartError::system("standard input and output"))?;
         Ok(Self {
@@ -114,6 +115,7 @@ impl Server {
             first_key,
             authority,
             stdio,
+            mailbox,
             admin,
             audit: audit_thread,
         })
@@ -150,11 +152,12 @@ impl Server {
     /// # Errors
     /// What failed.
     pub fn run(self) -> Result<(), StartError> {
-        let Self { reactor, services, stdio, admin, audit, .. } = self;
+        let Self { reactor, services, stdio, mailbox, admin, audit, .. } = self;
         let result = reactor.run().map_err(StartError::system("the reactor"));
         if let Some(stdio) = stdio {
             stdio.end();
         }
+        mailbox.close();
         let admin = admin.lock().take();
         if let Some(admin) = admin {
             admin.end();
