@@ -20,6 +20,8 @@ static SESSIONS: LazyLock<Mutex<HashMap<String, Shared>>> = LazyLock::new(Mutex:
 pub struct HttpRecorder {
     sent: Vec<u8>,
     conversation: Shared,
+    /// What is answered is a document about the server (RFC 8615), and no message.
+    is_document: bool,
 }
 
 impl HttpRecorder {
@@ -37,6 +39,7 @@ impl HttpRecorder {
         }
         let request = Request::take(&mut self.sent);
         self.conversation = request.conversation();
+        self.is_document = request.target.starts_with("/.well-known/");
         if let Some(id) = head.header("mcp-session-id") {
             let conversation = Arc::clone(&self.conversation);
             SESSIONS.lock().unwrap().entry(id.into()).or_insert(conversation);
@@ -55,7 +58,8 @@ impl HttpRecorder {
     pub fn body(&self, response: &Response) {
         let is_json = response.header("content-type") == Some("application/json");
         let is_stream = response.header("content-type") == Some("text/event-stream");
-        if is_on() && !response.body.is_empty() && (is_json || is_stream) {
+        let is_said = !response.body.is_empty() && !self.is_document;
+        if is_on() && is_said && (is_json || is_stream) {
             response.messages().iter().for_each(|message| self.received(message));
         }
     }
