@@ -5,6 +5,7 @@ pub mod admin;
 pub mod admin_socket;
 pub mod audit;
 pub mod audit_file;
+mod deadlines;
 pub mod handlers;
 pub mod listener;
 pub mod mailbox;

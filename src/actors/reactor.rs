@@ -2,13 +2,11 @@
 //! deadlines, hands connections that have something to do to the workers, and helps to run them
 //! before it sleeps again. Between two polls it never waits.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -19,6 +17,7 @@ use rustix::process::Signal;
 use rustls::ServerConfig;
 use signal_hook_mio::v1_0::Signals;
 
+use super::deadlines::Deadlines;
 use super::listener::{Accepted, Listener};
 use super::mailbox::Mailbox;
 use super::worker::ReadyQueue;
@@ -31,7 +30,6 @@ use crate::connection::scratch::Scratch;
 use crate::connection::slot::{Ready as _, Slot};
 use crate::connection::wire::Wire;
 use crate::mcp::outlet::Wake as _;
-use crate::pipeline::services::Expire;
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -48,8 +46,6 @@ const ACCEPT_AT_ONCE: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Time for cancelled calls to end what they started.
 const LAST_CALLS: Duration = Duration::from_secs(3);
-/// Deadlines that are kept before those of finished calls are looked for.
-const MOST_DEADLINES: usize = 8_192;
 /// How often it is looked, while going down, whether all is over.
 const DRAIN_CHECK: Duration = Duration::from_millis(20);
 /// Closed connections that may lie in the table, unless more than these are open.
@@ -66,6 +62,11 @@ pub trait Hooks {
     fn files_changed(&mut self);
     /// The descriptor that says so, if files are watched.
     fn watched(&self) -> Option<RawFd>;
+    /// Called every few seconds as long as there is something to look after; true if other files
+    /// may be watched since.
+    fn look_after(&mut self) -> bool;
+    /// True if there is, even while nobody is connected.
+    fn has_to_look_after(&self) -> bool;
     /// The server begins to go down.
     fn drain(&mut self);
 }
@@ -89,26 +90,6 @@ pub struct Parts {
     pub drain: Duration,
 }
 
-/// A deadline: when, and whose.
-struct Deadline(Now, Weak<dyn Expire>);
-
-impl PartialEq for Deadline {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
-}
-impl Eq for Deadline {}
-impl PartialOrd for Deadline {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Deadline {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-
 /// The reactor; see the module.
 pub struct Reactor<H: Hooks> {
     poll: Poll,
@@ -118,7 +99,7 @@ pub struct Reactor<H: Hooks> {
     sweep_at: Now,
     connections: Vec<Option<Arc<Slot>>>,
     free: Vec<usize>,
-    deadlines: BinaryHeap<Reverse<Deadline>>,
+    deadlines: Deadlines,
     drain_until: Option<Now>,
     has_cancelled: bool,
     parts: Parts,
@@ -152,7 +133,7 @@ impl<H: Hooks> Reactor<H> {
             sweep_at: Now::read().plus(SWEEP_EVERY),
             connections: Vec::new(),
             free: Vec::new(),
-            deadlines: BinaryHeap::new(),
+            deadlines: Deadlines::default(),
             drain_until: None,
             has_cancelled: false,
             parts,
@@ -334,20 +315,12 @@ impl<H: Hooks> Reactor<H> {
         // The lowest place is taken first, so that the table can become short again.
         let places = self.connections.iter().enumerate().rev();
         self.free = places.filter(|(_, place)| place.is_none()).map(|(index, _)| index).collect();
-        self.deadlines.retain(|Reverse(Deadline(_, target))| target.strong_count() > 0);
-        self.deadlines.shrink_to(2 * self.deadlines.len());
+        self.deadlines.reclaim();
     }
 
     fn read_letters(&mut self) {
         let letters = self.parts.mailbox.take();
-        for (at, target) in letters.deadlines {
-            self.deadlines.push(Reverse(Deadline(at, target)));
-        }
-        // Deadlines of what is over are forgotten before they come.
-        let most = MOST_DEADLINES.max(4 * self.connections.len());
-        if self.deadlines.len() > most {
-            self.deadlines.retain(|Reverse(Deadline(_, target))| target.strong_count() > 0);
-        }
+        self.deadlines.extend(letters.deadlines, self.connections.len());
         for reply in letters.reloads {
             let done = self.reload();
             // Whoever has asked may not wait any more.
@@ -363,10 +336,8 @@ impl<H: Hooks> Reactor<H> {
 
     fn keep_time(&mut self) {
         let now = Now::read();
-        while self.deadlines.peek().is_some_and(|Reverse(Deadline(at, _))| *at <= now)
-            && let Some(Reverse(Deadline(_, target))) = self.deadlines.pop()
-        {
-            if let Some(target) = target.upgrade() {
+        while let Some(target) = self.deadlines.take(now) {
+            if let Some(target) = target {
                 target.expire(now);
             }
         }
@@ -385,19 +356,22 @@ impl<H: Hooks> Reactor<H> {
             services.sessions.sweep(limits, now);
             services.event_sessions.sweep(limits, now);
             services.let_go();
+            if self.hooks.look_after() {
+                self.watch_files();
+            }
             self.reclaim();
         }
     }
 
     /// How long nothing needs to be done; `None` for ever.
     fn next_timeout(&self, now: Now) -> Option<Duration> {
-        let deadline = self.deadlines.peek().map(|Reverse(Deadline(at, _))| *at);
-        // With no session and no closed connection nobody needs to wake up for a sweep.
+        let deadline = self.deadlines.next();
+        // With nothing to look after nobody needs to wake up for it.
         let services = &self.parts.around.services;
         let has_sessions = !services.sessions.is_empty()
             || !services.event_sessions.is_empty()
             || !services.subscriptions.is_empty();
-        let is_kept_awake = self.closed() > 0 || has_sessions;
+        let is_kept_awake = self.closed() > 0 || has_sessions || self.hooks.has_to_look_after();
         let sweep = Some(self.sweep_at).filter(|_| is_kept_awake);
         // The last connection may end on another thread, which does not tell.
         let drain = self.drain_until.map(|until| until.min(now.plus(DRAIN_CHECK)));
@@ -411,12 +385,16 @@ impl<H: Hooks> Reactor<H> {
 
     fn reload(&mut self) -> Result<u64, String> {
         let done = self.hooks.reload();
-        if done.is_ok()
-            && let Err(error) = watch_files(&self.poll, &self.hooks)
-        {
-            log::warn!("changes of files will not be noticed: {error}");
+        if done.is_ok() {
+            self.watch_files();
         }
         done
+    }
+
+    fn watch_files(&self) {
+        if let Err(error) = watch_files(&self.poll, &self.hooks) {
+            log::warn!("changes of files will not be noticed: {error}");
+        }
     }
 
     /// Closes the connections of networks that are blocked.

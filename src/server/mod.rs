@@ -10,6 +10,7 @@ mod revocation;
 mod running;
 mod snapshot;
 mod tls;
+mod tls_files;
 mod watch;
 
 pub use builder::{Builder, StartError};

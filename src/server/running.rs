@@ -16,6 +16,7 @@ use super::builder::{Builder, Extras, Origin, StartError, bind};
 use super::first_start::FirstKey;
 use super::material::StateDirectory;
 use super::outbound::{authorities, outbound};
+use super::tls_files::TlsFiles;
 use super::watch::Watch;
 use super::{snapshot, tls};
 use crate::actors::admin::Admin;
@@ -58,6 +59,7 @@ impl Server {
         let Builder { origin, extras, stdio_only } = builder;
         let configuration = load(&origin, stdio_only)?;
         let state = state_directory(&configuration)?;
+        let tls_files = tls_files(&configuration);
         let Network { sockets, tls, addresses, url, authority } =
             Network::open(&configuration, state.as_ref())?;
         let control = administration::socket(&configuration)?;
@@ -96,6 +98,7 @@ impl Server {
             tls,
             first_key: first_key.clone(),
             watch: Watch::new(watched),
+            tls_files,
             configuration,
             orders,
             rights,
@@ -309,6 +312,10 @@ fn listeners(configuration: &Configuration) -> Option<(&[SocketAddr], bool)> {
     Some((&listener.addresses, listener.tls.is_some()))
 }
 
+fn tls_files(configuration: &Configuration) -> TlsFiles {
+    TlsFiles::of(configuration.http.as_ref().and_then(|listener| listener.tls.as_ref()))
+}
+
 fn control_socket(configuration: &Configuration) -> (bool, &Path, Option<u32>) {
     let AdminSettings { enabled, socket, group, .. } = &configuration.admin;
     (*enabled, socket, *group)
@@ -324,6 +331,7 @@ struct Running {
     tls: Arc<ArcSwapOption<ServerConfig>>,
     first_key: Option<Arc<FirstKey>>,
     watch: Watch,
+    tls_files: TlsFiles,
     configuration: Configuration,
     orders: Orders,
     /// Who may use the control socket.
@@ -332,9 +340,15 @@ struct Running {
 }
 
 impl Running {
-    /// Reads and checks everything, then swaps it in; on any error all stays as it was.
+    /// Reads the configuration, and puts it in force.
     fn try_reload(&mut self) -> Result<u64, StartError> {
-        let mut next = load(&self.origin, self.stdio_only)?;
+        let next = load(&self.origin, self.stdio_only)?;
+        self.put_in_force(next)
+    }
+
+    /// Reads and checks all that it names, then swaps it in; on any error all stays as it was.
+    fn put_in_force(&mut self, mut next: Configuration) -> Result<u64, StartError> {
+        let tls_files = tls_files(&next);
         let state = state_directory(&next)?;
         let former = self.services.snapshot.load_full();
         let keeps_counting = next.rate_limiting == self.configuration.rate_limiting;
@@ -360,6 +374,7 @@ impl Running {
         self.outbound.trust(&authorities);
         self.rights.store(Arc::new(next.admin.clone()));
         self.watch = Watch::new(watched);
+        self.tls_files = tls_files;
         self.services.replace(snapshot);
         self.configuration = next;
         Ok(number)
@@ -403,6 +418,25 @@ impl Hooks for Running {
 
     fn watched(&self) -> Option<RawFd> {
         self.watch.descriptor()
+    }
+
+    fn look_after(&mut self) -> bool {
+        if !self.tls_files.have_changed() {
+            return false;
+        }
+        let done = self.put_in_force(self.configuration.clone());
+        match &done {
+            Ok(number) => {
+                log::info!("files of TLS have changed; configuration {number} is in force")
+            }
+            // Files that belong together are not written at once: the next look may find them so.
+            Err(error) => log::warn!("files of TLS have changed; the former are in force: {error}"),
+        }
+        done.is_ok()
+    }
+
+    fn has_to_look_after(&self) -> bool {
+        !self.tls_files.is_empty()
     }
 
     fn drain(&mut self) {

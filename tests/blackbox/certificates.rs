@@ -264,6 +264,48 @@ fn a_certificate_that_is_taken_back_is_refused_on_open_connections_too() {
 }
 
 #[test]
+fn new_lists_and_certificates_are_found_without_a_reload() {
+    let (authority, next) = (Authority::new(), Authority::new());
+    let one = authority.sign("one", "DNS:a.example");
+    authority.publish();
+    let server_files = |authority: &Authority| {
+        let names = "DNS:localhost,IP:127.0.0.1";
+        authority.sign_for("server", names, "serverAuth", &[]);
+        ["server.pem", "server.key"].map(|name| authority.directory.file(name))
+    };
+    let [certificate, key] = server_files(&authority);
+    let tls = format!(
+        "crlfiles = [\"{}\"]\ncertfile = \"{}\"\nkeyfile = \"{}\"",
+        authority.directory.file("ca.crl").display(),
+        certificate.display(),
+        key.display()
+    );
+    let mut server = start(&authority.settings(&format!("{JWT}[authentication.mtls]\n"), &tls));
+    let address = server.address();
+    let connect = |trusted: &Authority| {
+        let trusted = fs::read(trusted.directory.file("ca.pem")).unwrap();
+        let client = client_with(&trusted, rustls::ALL_VERSIONS, Some(&one));
+        Connection::tls(address, client)
+    };
+    let mut open = connect(&authority);
+    assert_eq!(open.exchange(&say()).status, 200);
+    assert!(connect(&next).try_exchange(&say()).is_none());
+    for (from, to) in server_files(&next).iter().zip([&certificate, &key]) {
+        fs::rename(from, to).unwrap();
+    }
+    server.wait_for("files of TLS have changed; configuration 2 is in force");
+    let mut renewed = connect(&next);
+    assert_eq!(renewed.exchange(&say()).status, 200);
+    assert_eq!(open.exchange(&say()).status, 200);
+    authority.revoke("one");
+    server.wait_for("files of TLS have changed; configuration 3 is in force");
+    for connection in [&mut open, &mut renewed] {
+        assert_eq!(connection.exchange(&say()).status, 401);
+    }
+    assert!(connect(&next).try_exchange(&say()).is_none());
+}
+
+#[test]
 fn a_token_that_is_bound_to_a_certificate_is_good_over_it_only() {
     let (authority, issuer) = (Authority::new(), Issuer::new());
     let (own, other) =

@@ -74,6 +74,7 @@ const PLACES: [(&str, &[&str], &str); 21] = [
             "backend/local/",
             "config/sources.rs",
             "server/material.rs",
+            "server/tls_files.rs",
         ],
         "files are opened by those whose work they are",
     ),

@@ -37,11 +37,12 @@ const ROOMS: [(&str, &[&str]); 12] = [
 
 /// The files of `actors` that others in it may name. Settings are plain data, the mailbox is where
 /// threads meet the reactor, and the reactor is handed the listener and the queue of the workers.
-const NEIGHBOURS: [(&str, &[&str]); 12] = [
+const NEIGHBOURS: [(&str, &[&str]); 13] = [
     ("mod", &[]),
     ("admin", &["admin_socket", "settings"]),
     ("admin_socket", &["settings"]),
     ("settings", &[]),
+    ("deadlines", &[]),
     ("mailbox", &[]),
     ("listener", &[]),
     ("audit", &["audit_file", "settings"]),
@@ -51,7 +52,7 @@ const NEIGHBOURS: [(&str, &[&str]); 12] = [
     ("worker", &[]),
     ("stdio", &["mailbox"]),
 ];
-const REACTOR_MAY_NAME: [&str; 3] = ["listener", "mailbox", "worker"];
+const REACTOR_MAY_NAME: [&str; 4] = ["deadlines", "listener", "mailbox", "worker"];
 
 /// The room of a path below `src`.
 fn room(path: &str) -> Option<&str> {

@@ -1,0 +1,76 @@
+//! Whether the files behind TLS have changed: certificates are renewed and revocation lists
+//! published by other programs, which do not tell.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::connection::settings::{TlsIdentity, TlsSettings};
+
+/// What of a file changes with its content: where it lies, its length and when it was written.
+type Stamp = (u64, u64, u64, i64, i64);
+
+/// The files, as they were when they were looked at last.
+#[derive(Debug, Default)]
+pub(super) struct TlsFiles(Vec<(PathBuf, Option<Stamp>)>);
+
+impl TlsFiles {
+    /// The files of these settings, to be called before they are read.
+    pub(super) fn of(settings: Option<&TlsSettings>) -> Self {
+        let Some(settings) = settings else { return Self::default() };
+        let identity = match &settings.identity {
+            TlsIdentity::Files { certificate_chain, private_key } => {
+                vec![certificate_chain, private_key]
+            }
+            TlsIdentity::Generated { .. } => Vec::new(),
+        };
+        let all = identity.into_iter().chain(&settings.client_authorities);
+        let all = all.chain(&settings.revocation_lists);
+        Self(all.map(|path| (path.clone(), stamp(path))).collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Looks again; true if one has changed since.
+    pub(super) fn have_changed(&mut self) -> bool {
+        let mut have_changed = false;
+        for (path, known) in &mut self.0 {
+            let found = stamp(path);
+            have_changed |= found != *known;
+            *known = found;
+        }
+        have_changed
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let facts = fs::metadata(path).ok()?;
+    Some((facts.dev(), facts.ino(), facts.len(), facts.mtime(), facts.mtime_nsec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_replaced_or_removed_has_changed_once() {
+        let name = format!("erlmcp-tls-files-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("list");
+        let mut files = TlsFiles(vec![(path.clone(), stamp(&path))]);
+        assert!(!files.have_changed(), "it is not there, as before");
+        fs::write(&path, "1").unwrap();
+        assert!(files.have_changed());
+        assert!(!files.have_changed());
+        let other = directory.join("other");
+        fs::write(&other, "2").unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert!(files.have_changed(), "one that was written earlier stands in its place");
+        fs::remove_file(&path).unwrap();
+        assert!(files.have_changed());
+        fs::remove_dir(directory).unwrap();
+    }
+}
