@@ -2,6 +2,7 @@
 
 pub(super) mod admin;
 pub(super) mod policy;
+pub(super) mod token;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use lexopt::{Arg, Parser, ValueExt as _};
 
 use admin::AdminCommand;
 use policy::PolicyCommand;
+use token::TokenCommand;
 
 /// The help text.
 pub(super) const HELP: &str = "\
@@ -21,6 +23,7 @@ usage: erlmcp serve [--config FILE | --listen ADDRESS --state DIRECTORY] [--stdi
        erlmcp admin [--socket PATH | --config FILE] [--json] COMMAND
        erlmcp policy explain --config FILE --user NAME --tool NAME [--arguments JSON]
        erlmcp policy test CASES --config FILE
+       erlmcp token inspect [--config FILE [--certificate FILE]] < TOKEN
        erlmcp validate stdin [--config FILE]
 
 serve   Serves MCP. Without a configuration: HTTPS on 127.0.0.1:8443 with a certificate and an API
@@ -67,6 +70,13 @@ policy  explain
           [[case]] user = \"alice\", tool = \"echo\", arguments = {}, expect = \"allow\"
         Exit status 0 if it is allowed, or if all verdicts are as expected.
 
+token   inspect
+          Reads a JSON Web Token from standard input and shows what it says; with a configuration
+          also whether its server would take it, and why not. The keys that its issuer publishes
+          are fetched for that.
+          --certificate FILE   the certificate of the client that shows it
+        Exit status 0 if it is taken or, without a configuration, can be read.
+
 validate stdin
         Reads JSON-RPC messages, one a line, and prints the error of each that would be refused
         for its form. Exit status 1 if there is one.
@@ -93,6 +103,8 @@ pub(super) enum Command {
     Admin(Box<AdminCommand>),
     /// Ask the policy of a configuration.
     Policy(PolicyCommand),
+    /// Show a token.
+    TokenInspect(TokenCommand),
     /// Check messages, by the bounds of this configuration.
     ValidateStdin(Option<PathBuf>),
 }
@@ -129,6 +141,7 @@ pub(super) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             "key" => key(&mut parser),
             "admin" => admin::parse(&mut parser),
             "policy" => policy::parse(&mut parser),
+            "token" => token::parse(&mut parser),
             "validate" => validate(&mut parser),
             "help" => Ok(Command::Help),
             word => Err(UsageError(format!("there is no command `{word}`"))),

@@ -7,6 +7,8 @@ mod key;
 mod logging;
 mod policy;
 mod serve;
+mod text;
+mod token;
 mod validate;
 
 use std::ffi::OsString;
@@ -35,6 +37,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::KeyHash) => key::hash(),
         Ok(Command::Admin(command)) => admin::run(&command),
         Ok(Command::Policy(command)) => policy::run(&command),
+        Ok(Command::TokenInspect(command)) => token::run(&command),
         Ok(Command::ValidateStdin(config)) => validate::stdin(config.as_deref()),
         Err(UsageError(problem)) => {
             complain(&format!("erlmcp: {problem}\nTry `erlmcp --help`."));

@@ -4,6 +4,7 @@
 mod administration;
 mod builder;
 mod first_start;
+pub(crate) mod inspection;
 mod material;
 mod outbound;
 mod revocation;

@@ -123,7 +123,8 @@ fn identity(configuration: &Configuration) -> Identity {
     }
 }
 
-fn authentication(
+/// What callers can prove themselves with.
+pub(super) fn authentication(
     configuration: &Configuration,
     first_key: Option<&FirstKey>,
     former: Option<&Authentication>,

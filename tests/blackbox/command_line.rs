@@ -1,14 +1,13 @@
 //! The command line: checks, exit statuses, and what is said about a bad configuration.
 
 use std::fs;
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use crate::harness::fixture::certificate;
-use crate::harness::process::{Directory, Settings, program, run};
+use crate::harness::process::{Directory, Settings, program, run, with_input};
 
 fn check(directory: &Directory, text: &str) -> Output {
     let path = directory.write("erlmcp.toml", text);
@@ -17,13 +16,6 @@ fn check(directory: &Directory, text: &str) -> Output {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-fn with_input(mut command: Command, input: &str) -> Output {
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod framing;
 mod handshake;
 mod harness;
 mod hostile_json;
+mod inspecting;
 mod legacy;
 mod legacy_streams;
 mod limits;

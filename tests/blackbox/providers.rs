@@ -11,7 +11,7 @@ use crate::harness::process::{Directory, ECHO, Server, Settings};
 use crate::harness::provider::Provider;
 use crate::tokens::{AUDIENCE, ISSUER, Issuer, echo, now};
 
-fn published(provider: &Provider) -> Settings {
+pub(crate) fn published(provider: &Provider) -> Settings {
     Settings::with(&format!(
         "{ECHO}\n[authentication.jwt]\nrequired_issuer = \"{ISSUER}\"\n\
          required_audience = \"{AUDIENCE}\"\njwks_url = \"{}\"\n",

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::arguments::admin::AdminCommand;
 use super::{CONFIGURATION, complain, say};
+use crate::cli::text::plain;
 use crate::config::{self, Sources as _, SystemSources};
 use crate::guard::authn::jwt::rotation::RotatedKey;
 
@@ -104,7 +105,7 @@ fn tell(command: &AdminCommand, answer: &Map<String, Value>) -> ExitCode {
         say(&print::readable(name, result));
     } else {
         let why = answer.get("error").and_then(Value::as_str).unwrap_or("it does not say why");
-        complain(&format!("erlmcp: {}", print::plain(why)));
+        complain(&format!("erlmcp: {}", plain(why)));
     }
     if is_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,9 +1,8 @@
-//! Answers of a server as text for people. Names come from outside: none of them can write to the
-//! terminal what it likes.
+//! Answers of a server as text for people.
 
 use serde_json::Value;
 
-use crate::base::clock::rfc3339;
+use crate::cli::text::{moment, plain};
 
 /// The result of a command.
 pub(super) fn readable(command: &str, result: &Value) -> String {
@@ -15,11 +14,6 @@ pub(super) fn readable(command: &str, result: &Value) -> String {
         "sessions list" => sessions(result),
         _ => format!("{}\n", done(command, result)),
     }
-}
-
-/// A text without control characters but ends of lines.
-pub(super) fn plain(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
 }
 
 fn done(command: &str, result: &Value) -> String {
@@ -185,12 +179,6 @@ fn word(value: Option<&Value>) -> String {
         Some(Value::String(text)) => plain(&text.replace('\n', " ")),
         Some(other) => other.to_string(),
     }
-}
-
-/// A second since 1970, for people.
-fn moment(seconds: u64) -> String {
-    let text = rfc3339(seconds.saturating_mul(1_000_000));
-    text.replace(".000000", "")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
@@ -80,9 +80,22 @@ pub fn program(arguments: &[&str]) -> Command {
 
 /// Runs the program to its end, which must come.
 pub fn run(command: &mut Command) -> Output {
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    run_with(command, "")
+}
+
+/// The same with this on its standard input.
+pub fn with_input(mut command: Command, input: &str) -> Output {
+    run_with(command.stdin(Stdio::piped()), input)
+}
+
+fn run_with(command: &mut Command, input: &str) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = Pid::from_child(&child);
     let process = watch(id);
+    if let Some(mut stdin) = child.stdin.take() {
+        // It may end before it has read all of it.
+        let _ = stdin.write_all(input.as_bytes());
+    }
     let output = thread::spawn(move || child.wait_with_output().unwrap());
     if !has_ended(&process) {
         kill_process(id, Signal::KILL).unwrap();

@@ -174,7 +174,8 @@ impl KeySet {
         Some(self.errand())
     }
 
-    fn errand(self: &Arc<Self>) -> Errand {
+    /// The request for the set.
+    pub(super) fn errand(self: &Arc<Self>) -> Errand {
         let request = Outgoing {
             url: Arc::clone(&self.source.url),
             form: None,

@@ -5,6 +5,7 @@ mod cache;
 pub mod jwk;
 pub mod key;
 pub mod key_set;
+pub mod peek;
 mod provider;
 pub mod rotation;
 pub mod token;
@@ -226,6 +227,11 @@ impl Tokens {
 
     fn issuer(&self, name: &str) -> Option<&Trusted> {
         self.issuers.iter().find(|trusted| trusted.issuer.name == name)
+    }
+
+    /// The request for the keys that this issuer publishes, if it does; nobody waits for it.
+    pub fn fetch(&self, issuer: &str) -> Option<Errand> {
+        self.issuer(issuer)?.published.as_ref().map(KeySet::errand)
     }
 
     /// A number that changes when any published key does.

@@ -12,7 +12,7 @@ use crate::proto::json::{self, JsonLimits};
 /// Longest token, in bytes.
 pub const TOKEN_BYTES: usize = 8_192;
 /// Enough for a header, and for the claims of a token.
-const LIMITS: JsonLimits = JsonLimits { depth: 8, nodes: 1_000 };
+pub(super) const LIMITS: JsonLimits = JsonLimits { depth: 8, nodes: 1_000 };
 
 /// The algorithms by the names they have in tokens (RFC 7518 section 3.1, RFC 8037 section 3.1).
 pub const ALGORITHMS: [(&str, Algorithm); 12] = [
