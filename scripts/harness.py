@@ -188,7 +188,7 @@ class Echo(Process):
 
     def __init__(self, folder, name="echo", tls=True, guards=True, extra="", program=ECHO, **options):
         port = free_port()
-        self.state = Path(folder) / "state"
+        self.state = Path(folder) / f"{name}.state"
         configuration = Path(folder) / f"{name}.toml"
         log = Path(folder) / f"{name}.log"
         text = CONFIGURATION.format(state=self.state, port=port)

@@ -1,6 +1,7 @@
 //! What may be typed, and the help text that says so.
 
 pub(super) mod admin;
+pub(super) mod cert;
 pub(super) mod policy;
 pub(super) mod token;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt as _};
 
 use admin::AdminCommand;
+use cert::CertCommand;
 use policy::PolicyCommand;
 use token::TokenCommand;
 
@@ -24,6 +26,8 @@ usage: erlmcp serve [--config FILE | --listen ADDRESS --state DIRECTORY] [--stdi
        erlmcp policy explain --config FILE --user NAME --tool NAME [--arguments JSON]
        erlmcp policy test CASES --config FILE
        erlmcp token inspect [--config FILE [--certificate FILE]] < TOKEN
+       erlmcp cert inspect FILE
+       erlmcp cert verify FILE --config FILE | --authority FILE [--host NAME]
        erlmcp validate stdin [--config FILE]
 
 serve   Serves MCP. Without a configuration: HTTPS on 127.0.0.1:8443 with a certificate and an API
@@ -77,6 +81,15 @@ token   inspect
           --certificate FILE   the certificate of the client that shows it
         Exit status 0 if it is taken or, without a configuration, can be read.
 
+cert    inspect
+          Shows the certificates of a PEM file.
+        verify
+          --config FILE        Tells whether a client with this certificate would be let in, and
+                               as whom: chain, time, purpose, revocation lists, names.
+          --authority FILE     Tells whether clients that trust these authorities would let in a
+          --host NAME          server with it, by this name or the first one that it has.
+        Exit status 0 if it is good.
+
 validate stdin
         Reads JSON-RPC messages, one a line, and prints the error of each that would be refused
         for its form. Exit status 1 if there is one.
@@ -103,6 +116,8 @@ pub(super) enum Command {
     Admin(Box<AdminCommand>),
     /// Ask the policy of a configuration.
     Policy(PolicyCommand),
+    /// Show or verify certificates.
+    Cert(CertCommand),
     /// Show a token.
     TokenInspect(TokenCommand),
     /// Check messages, by the bounds of this configuration.
@@ -141,6 +156,7 @@ pub(super) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command
             "key" => key(&mut parser),
             "admin" => admin::parse(&mut parser),
             "policy" => policy::parse(&mut parser),
+            "cert" => cert::parse(&mut parser),
             "token" => token::parse(&mut parser),
             "validate" => validate(&mut parser),
             "help" => Ok(Command::Help),

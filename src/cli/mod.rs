@@ -3,6 +3,7 @@
 
 mod admin;
 mod arguments;
+mod cert;
 mod key;
 mod logging;
 mod policy;
@@ -37,6 +38,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Ok(Command::KeyHash) => key::hash(),
         Ok(Command::Admin(command)) => admin::run(&command),
         Ok(Command::Policy(command)) => policy::run(&command),
+        Ok(Command::Cert(command)) => cert::run(&command),
         Ok(Command::TokenInspect(command)) => token::run(&command),
         Ok(Command::ValidateStdin(config)) => validate::stdin(config.as_deref()),
         Err(UsageError(problem)) => {

@@ -35,6 +35,11 @@ pub(super) fn json(value: &Value) -> String {
     plain(&value.to_string())
 }
 
+/// Words with commas between them; `nothing` if there are none.
+pub(super) fn list(words: &[String], nothing: &str) -> String {
+    if words.is_empty() { nothing.to_owned() } else { words.join(", ") }
+}
+
 /// A line of a name and what it has.
 pub(super) fn row(name: &str, what: &str) -> String {
     let (name, what) = (plain(name), plain(what));

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use super::arguments::token::TokenCommand;
-use super::text::{json, moment, relative, row};
+use super::text::{json, list, moment, relative, row};
 use super::{CONFIGURATION, complain, logging, say};
 use crate::actors::settings::LogLevel;
 use crate::base::clock::unix_seconds;
@@ -171,14 +171,10 @@ fn thumbprint(bytes: [u8; 32]) -> String {
 }
 
 fn proven(principal: &Principal, report: &TokenReport, bound: Option<String>, now: u64) -> String {
-    let list = |words: &[String]| match words {
-        [] => "none in the token".into(),
-        words => words.join(", "),
-    };
     let mut text = row("user", &principal.user);
-    text.push_str(&row("roles", &list(&principal.roles)));
+    text.push_str(&row("roles", &list(&principal.roles, "none in the token")));
     if let Some(scopes) = &principal.scopes {
-        text.push_str(&row("scopes", &list(scopes)));
+        text.push_str(&row("scopes", &list(scopes, "none")));
     }
     if let Some(term) = &principal.term {
         let mut keys = report.keys.iter();

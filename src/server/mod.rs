@@ -12,6 +12,7 @@ mod running;
 mod snapshot;
 mod tls;
 mod tls_files;
+pub(crate) mod verification;
 mod watch;
 
 pub use builder::{Builder, StartError};

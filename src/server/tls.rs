@@ -122,20 +122,27 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
     }
 }
 
-fn client_verifier(
-    settings: &TlsSettings,
-    provider: Arc<CryptoProvider>,
-) -> Result<Option<Arc<dyn ClientCertVerifier>>, StartError> {
-    let Some(path) = settings.client_authorities.as_ref().filter(|_| settings.verify_peer) else {
-        return Ok(None);
-    };
+/// The authorities of a PEM file.
+pub(super) fn authorities(path: &Path) -> Result<RootCertStore, StartError> {
     let mut roots = RootCertStore::empty();
     for certificate in read_certificates(path)? {
         roots
             .add(certificate)
             .map_err(|error| StartError::Tls(format!("{}: {error}", path.display())))?;
     }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    Ok(roots)
+}
+
+/// What verifies certificates of clients, if any are asked for.
+pub(super) fn client_verifier(
+    settings: &TlsSettings,
+    provider: Arc<CryptoProvider>,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, StartError> {
+    let Some(path) = settings.client_authorities.as_ref().filter(|_| settings.verify_peer) else {
+        return Ok(None);
+    };
+    let roots = Arc::new(authorities(path)?);
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
     // A list that is over is no reason to let in whom it names; an authority without a list has
     // taken nothing back.
     let builder = builder

@@ -17,8 +17,8 @@ use crate::tokens::{Issuer, echo};
 type Identity = (String, String);
 
 /// An authority with a database of what it has signed and taken back.
-struct Authority {
-    directory: Directory,
+pub(crate) struct Authority {
+    pub(crate) directory: Directory,
 }
 
 const CONFIGURATION: &str = "\
@@ -41,7 +41,7 @@ commonName = supplied
 ";
 
 impl Authority {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let this = Self { directory: Directory::new() };
         this.directory.write("ca.cnf", CONFIGURATION);
         this.directory.write("index.txt", "");
@@ -67,14 +67,21 @@ impl Authority {
         this
     }
 
-    fn openssl(&self, arguments: &[&str]) {
+    pub(crate) fn openssl(&self, arguments: &[&str]) -> Vec<u8> {
         let mut command = Command::new("openssl");
         let output = command.args(arguments).current_dir(self.directory.path()).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
     }
 
     /// A certificate for these names, for this purpose and time, and its key.
-    fn sign_for(&self, name: &str, names: &str, purpose: &str, time: &[&str]) -> Identity {
+    pub(crate) fn sign_for(
+        &self,
+        name: &str,
+        names: &str,
+        purpose: &str,
+        time: &[&str],
+    ) -> Identity {
         let file = |suffix: &str| format!("{name}.{suffix}");
         let (key, request, certificate) = (file("key"), file("csr"), file("pem"));
         self.openssl(&[
@@ -115,22 +122,22 @@ impl Authority {
         (read(&certificate), read(&key))
     }
 
-    fn sign(&self, name: &str, names: &str) -> Identity {
+    pub(crate) fn sign(&self, name: &str, names: &str) -> Identity {
         self.sign_for(name, names, "clientAuth", &[])
     }
 
-    fn revoke(&self, name: &str) {
+    pub(crate) fn revoke(&self, name: &str) {
         let certificate = format!("{name}.pem");
         self.openssl(&["ca", "-config", "ca.cnf", "-revoke", &certificate]);
         self.publish();
     }
 
-    fn publish(&self) {
+    pub(crate) fn publish(&self) {
         self.openssl(&["ca", "-config", "ca.cnf", "-gencrl", "-out", "ca.crl"]);
     }
 
     /// Proofs by certificates of this authority.
-    fn settings(&self, authentication: &str, tls: &str) -> Settings {
+    pub(crate) fn settings(&self, authentication: &str, tls: &str) -> Settings {
         let ca = self.directory.file("ca.pem");
         let mut settings = Settings::with(&format!(
             "{}\n{authentication}\n[tls]\ncacertfile = \"{}\"\n{tls}\n",
@@ -164,7 +171,7 @@ fn start(settings: &Settings) -> Server {
     server.trusting(authority)
 }
 
-const JWT: &str = "[authentication.jwt]\nrequired_issuer = \"https://none.example\"\n\
+pub(crate) const JWT: &str = "[authentication.jwt]\nrequired_issuer = \"https://none.example\"\n\
                    required_audience = \"x\"\n\
                    shared_secrets = { \"1\" = \"0123456789abcdef0123456789abcdef\" }\n";
 

@@ -4,8 +4,9 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
+use crate::certificates::{Authority, JWT};
 use crate::harness::process::Server;
-use crate::harness::process::{Directory, Settings, program, with_input};
+use crate::harness::process::{Directory, Settings, program, run, with_input};
 use crate::harness::provider::Provider;
 use crate::providers::published;
 use crate::tokens::{AUDIENCE, ISSUER, Issuer, now};
@@ -139,4 +140,117 @@ fn what_an_administrator_has_changed_counts() {
     let claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "a", "exp": now() + 60 });
     let (text, _) = inspect(&new.sign(&json!({ "alg": "RS256", "kid": "next" }), &claims));
     assert!(line(&text, "key").ends_with("\"next\" (rotation)"), "{text}");
+}
+
+fn cert(words: &[&str]) -> (String, Option<i32>) {
+    told(run(&mut program(&[&["cert"], words].concat())))
+}
+
+/// The files of an authority and its configuration, by their names.
+fn path(authority: &Authority, name: &str) -> String {
+    authority.directory.file(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn certificates_are_shown_as_openssl_shows_them() {
+    let authority = Authority::new();
+    authority.sign("ann", "URI:spiffe://example.org/ann,DNS:a.example,email:ann@example.org");
+    let (text, status) = cert(&["inspect", &path(&authority, "ann.pem")]);
+    assert_eq!(status, Some(0), "{text}");
+    let openssl = |arguments: &[&str]| {
+        let certificate = ["x509", "-in", "ann.pem", "-noout"];
+        let shown = authority.openssl(&[&certificate[..], arguments].concat());
+        let shown = String::from_utf8(shown).unwrap();
+        shown.trim().split_once('=').unwrap().1.to_owned()
+    };
+    assert_eq!(line(&text, "subject"), "subject      CN=ann");
+    let fingerprint = openssl(&["-fingerprint", "-sha256"]).replace(':', "").to_lowercase();
+    assert!(line(&text, "SHA-256").ends_with(&fingerprint), "{text}");
+    let serial = openssl(&["-serial"]).to_lowercase();
+    assert!(line(&text, "serial").ends_with(&serial), "{text}");
+    let issuer = openssl(&["-issuer", "-nameopt", "sep_comma_plus_space"]);
+    assert!(line(&text, "issuer").ends_with(&issuer), "{issuer} in\n{text}");
+    for name in ["URI \"spiffe://example.org/ann\"", "DNS \"a.example\"", "\"ann@example.org\""] {
+        assert!(line(&text, "names").contains(name), "{text}");
+    }
+    assert!(line(&text, "purposes").ends_with("clientAuth; signs no others"), "{text}");
+    assert!(line(&text, "key").ends_with("EC P-256"), "{text}");
+    let (text, _) = cert(&["inspect", &path(&authority, "ca.pem")]);
+    assert!(line(&text, "purposes").ends_with("; signs others"), "{text}");
+    let (text, status) = cert(&["inspect", &path(&authority, "ann.key")]);
+    assert_eq!(status, Some(1));
+    assert!(text.contains("ann.key: holds no certificate"), "{text}");
+}
+
+#[test]
+fn the_certificate_of_a_client_is_verified_as_its_server_would() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    authority.sign("ops", "URI:spiffe://example.org/ops/7");
+    authority.sign("odd", "URI:spiffe://example.org/*");
+    authority.sign("gone", "URI:spiffe://example.org/ops/8");
+    authority.sign_for("server", "URI:spiffe://example.org/ops/9", "serverAuth", &[]);
+    let expired = ["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"];
+    authority.sign_for("old", "URI:spiffe://example.org/ops/9", "clientAuth", &expired);
+    stranger.sign("strange", "URI:spiffe://example.org/ops/7");
+    authority.revoke("gone");
+    let mtls = format!(
+        "{JWT}[[authentication.mtls.identities]]\nmatch = \"spiffe://example.org/ops/*\"\n\
+         user = \"operator\"\nroles = [\"user\"]\n"
+    );
+    let lists = format!("crlfiles = [\"{}\"]", path(&authority, "ca.crl"));
+    let text = authority.settings(&mtls, &lists).text(&authority.directory);
+    let write = |text: &str| {
+        let file = authority.directory.write("erlmcp.toml", text);
+        file.to_str().unwrap().to_owned()
+    };
+    let methods = "[authentication]\nmethods = [\"mtls\"]\n";
+    let config = write(&text.replace("[authentication]\n", methods));
+    let verify = |authority: &Authority, name: &str| {
+        cert(&["verify", &path(authority, name), "--config", &config])
+    };
+    let (text, status) = verify(&authority, "ops.pem");
+    assert_eq!(status, Some(0), "{text}");
+    assert!(line(&text, "user").ends_with("operator") && line(&text, "roles").ends_with("user"));
+    for (whose, name, why) in [
+        (&authority, "odd.pem", "certificate_name_invalid"),
+        (&authority, "gone.pem", "taken it back"),
+        (&authority, "server.pem", "purpose"),
+        (&authority, "old.pem", "is over"),
+        (&stranger, "strange.pem", "another authority"),
+    ] {
+        let (text, status) = verify(whose, name);
+        assert_eq!(status, Some(1), "{name}: {text}");
+        assert!(text.contains(why), "{name}: {text}");
+    }
+}
+
+#[test]
+fn the_certificate_of_a_server_is_verified_as_its_clients_would() {
+    let authority = Authority::new();
+    authority.sign_for("web", "DNS:mcp.example.com,IP:192.0.2.1", "serverAuth", &[]);
+    authority.sign("client", "DNS:mcp.example.com");
+    authority.sign_for("nameless", "", "serverAuth", &[]);
+    let ca = path(&authority, "ca.pem");
+    let verify = |name: &str, host: &[&str]| {
+        let file = path(&authority, name);
+        cert(&[&["verify", &file, "--authority", &ca], host].concat())
+    };
+    for host in [&[][..], &["--host", "mcp.example.com"], &["--host", "192.0.2.1"]] {
+        let (text, status) = verify("web.pem", host);
+        assert_eq!(status, Some(0), "{host:?}: {text}");
+        assert!(text.starts_with("good for "), "{text}");
+    }
+    for (name, host, why) in [
+        ("web.pem", &["--host", "other.example"][..], "for other names"),
+        ("client.pem", &[], "purpose"),
+        ("nameless.pem", &[], "--host"),
+        ("web.pem", &["--host", "a b"], "no name or address"),
+    ] {
+        let (text, status) = verify(name, host);
+        assert_eq!(status, Some(1), "{name}: {text}");
+        assert!(text.contains(why), "{name}: {text}");
+    }
+    for words in [&["verify"][..], &["verify", "a.pem"], &["inspect"], &["inspect", "a", "b"]] {
+        assert_eq!(cert(words).1, Some(2), "{words:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Certificates of clients as proofs of identity: TLS has verified the chain, the time and the
 //! purpose; here is read whose it is. Names are believed only if nothing about them is odd.
 
+pub mod describe;
 mod x509;
 
 use std::fmt;
@@ -57,6 +58,14 @@ pub fn issuer_id(name: &[u8]) -> String {
     hex(digest.as_ref().get(..8).unwrap_or_default())
 }
 
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut result = [0; 32];
+    for (to, from) in result.iter_mut().zip(digest::digest(&digest::SHA256, bytes).as_ref()) {
+        *to = *from;
+    }
+    result
+}
+
 /// Longest name, in bytes.
 const NAME_BYTES: usize = 256;
 
@@ -64,11 +73,7 @@ impl ClientCertificate {
     /// Reads a certificate, in DER. One that cannot be read proves nothing, but tokens may be bound
     /// to it.
     pub fn new(der: &[u8]) -> Self {
-        let mut thumbprint = [0; 32];
-        let digest = digest::digest(&digest::SHA256, der);
-        for (to, from) in thumbprint.iter_mut().zip(digest.as_ref()) {
-            *to = *from;
-        }
+        let thumbprint = sha256(der);
         let parsed = ParsedCertificate::parse(der);
         let issuer = parsed.as_ref().map(|parsed| issuer_id(&parsed.issuer)).unwrap_or_default();
         Self { thumbprint, issuer, parsed }
@@ -172,7 +177,11 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    pub(super) fn verify(
+    /// Whom a certificate proves at `now`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// Why it proves nobody, for the record.
+    pub fn verify(
         &self,
         certificate: &ClientCertificate,
         now: u64,

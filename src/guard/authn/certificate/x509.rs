@@ -68,6 +68,11 @@ impl ParsedCertificate {
         (names.len() <= MOST_NAMES).then_some(Self { issuer, serial, not_before, not_after, names })
     }
 
+    /// All names, each with its kind.
+    pub fn names(&self) -> &[(NameKind, String)] {
+        &self.names
+    }
+
     /// The names of a kind.
     pub fn names_of(&self, kind: NameKind) -> impl Iterator<Item = &str> {
         let names = self.names.iter();
