@@ -1,5 +1,10 @@
 //! Who a request is from. Plain facts; only the guard room may vouch for them.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
 /// How a caller proved who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuthMethod {
@@ -50,6 +55,28 @@ pub struct Term {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyPrint(pub [u8; 16]);
 
+/// An API key that a caller has proved itself with, without the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownKey {
+    /// What it is known by.
+    pub print: KeyPrint,
+    /// What it is called.
+    pub label: Option<String>,
+    /// Where it may be used from; if there are none, from everywhere.
+    pub networks: Vec<IpNet>,
+}
+
+impl KnownKey {
+    /// True if it may be used from this address.
+    pub fn is_good_from(&self, address: Option<IpAddr>) -> bool {
+        let is_within = |address: IpAddr| {
+            let address = address.to_canonical();
+            self.networks.iter().any(|network| network.contains(&address))
+        };
+        self.networks.is_empty() || address.is_some_and(is_within)
+    }
+}
+
 /// A caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
@@ -71,7 +98,7 @@ pub struct Principal {
     /// How long the credential holds, if its issuer has said so.
     pub term: Option<Term>,
     /// The API key that it has proved itself with.
-    pub api_key: Option<KeyPrint>,
+    pub api_key: Option<Arc<KnownKey>>,
 }
 
 impl Principal {

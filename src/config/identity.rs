@@ -1,19 +1,13 @@
-//! Reads `[authentication]` and `[authorization]`; it must never show a key.
+//! Reads `[authentication]` and `[authorization]`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
 use super::reader::Reader;
 use super::suggest::nearest;
-use super::time::parse_moment;
 use super::value::Value;
-use super::{jwt, mtls, oauth2, outbound, rules};
-use crate::base::secret::Secret;
-use crate::guard::authn::api_key::parse_stored_form;
+use super::{api_keys, jwt, mtls, oauth2, outbound, rules};
 use crate::guard::authn::introspection::IntrospectionSettings;
-use crate::guard::settings::{
-    ApiKey, Authentication, AuthenticationMethod, Authorization, Jwt, KeyCredential, Lines,
-};
+use crate::guard::settings::{Authentication, AuthenticationMethod, Authorization, Jwt, Lines};
 use crate::mcp::methods::Permission;
 
 /// The permissions by the names they have in a configuration.
@@ -24,9 +18,7 @@ pub(super) const PERMISSIONS: [(&str, Permission); 4] = [
     ("delete", Permission::Delete),
 ];
 
-const SHORTEST_GOOD_KEY: usize = 16;
 const SCOPES: &str = "{ \"mcp:read\" = [\"read\"] }";
-const KEY_EXAMPLE: &str = "[{ key = { env = \"ERLMCP_API_KEY\" }, user = \"alice\" }]";
 
 /// Reads `[authorization]`.
 pub(super) fn authorization(reader: &mut Reader<'_>) -> Authorization {
@@ -157,12 +149,8 @@ pub(super) fn authentication(
     if tokens.is_some() && !methods.contains(&AuthenticationMethod::Jwt) {
         jwt::unused(reader, "jwt");
     }
-    let listed = reader.value("api_keys");
-    let none_written = listed.as_ref().is_none_or(is_empty);
-    let api_keys = match &listed {
-        Some(value) if value.value.is_table() => key_map(value),
-        _ => key_list(reader, authorization),
-    };
+    let none_written = reader.value("api_keys").as_ref().is_none_or(is_empty);
+    let api_keys = api_keys::read(reader, &authorization.roles);
     if enabled
         && network
         && none_written
@@ -175,7 +163,7 @@ pub(super) fn authentication(
             context.offset_of(place),
             &reader.path_of("api_keys"),
             "there is no key, so nobody could call",
-            &format!("write for example api_keys = {KEY_EXAMPLE}"),
+            &format!("write for example api_keys = {}", api_keys::EXAMPLE),
         );
     }
     let authorization_servers = authorization_servers(reader, tokens.as_ref(), oauth2.as_ref());
@@ -233,125 +221,4 @@ fn methods(reader: &mut Reader<'_>, enabled: bool) -> Option<Vec<AuthenticationM
         methods.extend(item.choice(&METHODS));
     }
     Some(methods)
-}
-
-fn key_list(reader: &mut Reader<'_>, authorization: &Authorization) -> Vec<ApiKey> {
-    let mut seen: Vec<Secret> = Vec::new();
-    reader.tables("api_keys", |reader| {
-        reader.keep_confidential();
-        let credential = credential(reader, &mut seen);
-        let user = reader.required("user", "\"alice\"").and_then(|value| user(&value));
-        let label = reader.string("label");
-        let roles = reader.items("roles", "[\"user\"]");
-        let roles = roles.iter().filter_map(|item| role(item, &authorization.roles)).collect();
-        let expires = reader.value("expires").and_then(|value| expires(&value));
-        Some(ApiKey { credential: credential?, user: user?, label, roles, expires })
-    })
-}
-
-/// The guide's form, in which the key itself is the name of an entry.
-fn key_map(value: &Value<'_>) -> Vec<ApiKey> {
-    let mut hidden = value.clone();
-    hidden.confidential = true;
-    let mut keys = Vec::new();
-    for (key, entry) in hidden.entries(KEY_EXAMPLE) {
-        let key = Secret::new(key);
-        if key.expose().starts_with('$') {
-            entry.error("a variable is not replaced here", &format!("write {KEY_EXAMPLE}"));
-            continue;
-        }
-        if key.expose().trim().is_empty() {
-            entry.error("a key is empty", "an empty key would let everyone in: remove it");
-            continue;
-        }
-        warn_of_weak_key(&entry, &key, true);
-        if let Some(user) = user(&entry) {
-            keys.push(ApiKey {
-                credential: KeyCredential::Plain(key),
-                user,
-                label: None,
-                roles: Vec::new(),
-                expires: None,
-            });
-        }
-    }
-    keys
-}
-
-fn credential(reader: &mut Reader<'_>, seen: &mut Vec<Secret>) -> Option<KeyCredential> {
-    let key = reader.value("key");
-    let hash = reader.value("hash");
-    match (key, hash) {
-        (Some(mut key), None) => {
-            key.confidential = true;
-            let (secret, literal) = key.secret()?;
-            if literal && secret.expose().contains("${") {
-                key.error("a variable is not replaced inside a key", "write { env = \"NAME\" }");
-                return None;
-            }
-            if seen.iter().any(|other| other.expose() == secret.expose()) {
-                key.error("this key stands here twice", "give each user a key of their own");
-                return None;
-            }
-            warn_of_weak_key(&key, &secret, literal);
-            seen.push(secret.clone());
-            Some(KeyCredential::Plain(secret))
-        }
-        (None, Some(hash)) => hashed(&hash),
-        (Some(key), Some(_)) => {
-            key.error("stands beside `hash`", "keep one of them");
-            None
-        }
-        (None, None) => {
-            reader.error("has neither `key` nor `hash`", "add key = { env = \"ERLMCP_API_KEY\" }");
-            None
-        }
-    }
-}
-
-fn warn_of_weak_key(value: &Value<'_>, key: &Secret, literal: bool) {
-    if literal {
-        let remedy = "use `hash`, { env = \"NAME\" } or { file = \"/path\" }";
-        value.warning("the key is stored in the clear in the configuration", remedy);
-    }
-    if key.expose().chars().count() < SHORTEST_GOOD_KEY {
-        let what = format!("the key is shorter than {SHORTEST_GOOD_KEY} characters");
-        value.warning(&what, "make one with: openssl rand -hex 32");
-    }
-}
-
-/// Reads `sha256:<hex salt>:<hex digest>`.
-fn hashed(value: &Value<'_>) -> Option<KeyCredential> {
-    let text = value.string("a string")?;
-    let credential = parse_stored_form(&text);
-    if credential.is_none() {
-        value.error(
-            "is not sha256:<salt>:<digest> in hexadecimal",
-            "write 8 to 64 bytes of salt and the 32 bytes of SHA-256 over salt and key",
-        );
-    }
-    credential
-}
-
-fn user(value: &Value<'_>) -> Option<String> {
-    let name = value.string("a string")?;
-    if name.is_empty() || name.len() > 256 || name.chars().any(char::is_control) {
-        let remedy = "write 1 to 256 bytes without control characters, for example \"alice\"";
-        value.error("is no name of a user", remedy);
-        return None;
-    }
-    Some(name)
-}
-
-fn expires(value: &Value<'_>) -> Option<SystemTime> {
-    let text = match value.value {
-        toml::de::DeValue::Datetime(moment) => moment.to_string(),
-        _ => value.string("a date and time")?,
-    };
-    let moment = parse_moment(&text);
-    if moment.is_none() {
-        let what = format!("{} is no date and time with an offset (RFC 3339)", value.shown(&text));
-        value.error(&what, "write for example expires = \"2031-01-01T00:00:00Z\"");
-    }
-    moment
 }

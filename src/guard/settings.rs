@@ -255,6 +255,8 @@ pub struct ApiKey {
     pub label: Option<String>,
     /// Roles of this key; where empty, those of the user.
     pub roles: Vec<String>,
+    /// Where it may be used from; default and empty from everywhere.
+    pub networks: Vec<IpNet>,
     /// From when on the key is refused; default never.
     pub expires: Option<SystemTime>,
 }

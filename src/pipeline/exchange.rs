@@ -164,6 +164,8 @@ impl Exchange {
         }
         if let Some(principal) = &self.principal {
             object.text("user", &principal.user).text("authentication", principal.method.name());
+            let key = principal.api_key.as_ref();
+            object.optional_text("api_key", key.and_then(|key| key.label.as_deref()));
         }
         object.optional_text("method", self.method.map(Method::name));
         object.optional_text("target", self.target.as_deref());

@@ -56,6 +56,7 @@ impl FirstKey {
             credential: self.credential.clone(),
             user: USER.into(),
             label: Some("first start".into()),
+            networks: Vec::new(),
             roles: vec![ROLE.into()],
             expires: None,
         }

@@ -164,11 +164,51 @@ fn where_failures_are_many_a_newcomer_waits_longest_and_good_keys_never() {
 }
 
 #[test]
-fn an_expired_key_is_a_wrong_key() {
+fn an_expired_key_is_refused_and_the_record_says_so() {
     let late = "late-key-0123456789abcdef0123456789";
     let entry = |date: &str| format!("{{ key = \"{late}\", user = \"l\", expires = \"{date}\" }}");
     for (date, status) in [("2001-01-01T00:00:00Z", 401), ("2999-01-01T00:00:00Z", 200)] {
         let server = Server::start(&Settings { keys: entry(date), ..Settings::default() });
         assert_eq!(server.send(&ask().key(late)).status, status, "{date}");
+        if status == 401 {
+            server.audited("api_key_expired", 1);
+        }
     }
+}
+
+#[test]
+fn a_key_is_good_from_its_networks_only_and_its_label_is_recorded() {
+    let key = "laptop-key-0123456789abcdef0123456789";
+    let settings = |networks: &str| Settings {
+        http: "tls = false\ntrusted_proxies = [\"127.0.0.1\"]".into(),
+        keys: format!(
+            "{{ key = \"{key}\", user = \"root\", label = \"laptop\", networks = [{networks}] }},"
+        ),
+        ..Settings::default()
+    };
+    let mut server = Server::start(&settings("\"203.0.113.0/24\", \"2001:db8::/32\""));
+    let from =
+        |request: Request, address: &str| request.key(key).header("X-Forwarded-For", address);
+    for (address, status) in [
+        ("203.0.113.7", 200),
+        ("2001:db8::7", 200),
+        ("::ffff:203.0.113.7", 200),
+        ("203.0.114.7", 401),
+        ("2001:db9::7", 401),
+        ("127.0.0.1", 401),
+    ] {
+        assert_eq!(server.send(&from(ask(), address)).status, status, "{address}");
+    }
+    assert_eq!(server.audited("\"api_key\":\"laptop\"", 3)[0]["user"], "root");
+    let refused = server.audited("api_key_from_elsewhere", 3);
+    assert_eq!(refused[0]["event"], "authentication_failure");
+    // What a reload takes from a key is taken from who listens, too.
+    let wishes = json!({ "notifications": { "toolsListChanged": true } });
+    let listen = Request::modern(&modern_request(1, "subscriptions/listen", wishes));
+    let mut events = server.connect().stream(&from(listen, "203.0.113.7"));
+    events.notification("notifications/subscriptions/acknowledged");
+    server.reload(&settings("\"198.51.100.0/24\""));
+    assert_eq!(events.message(), None);
+    assert_eq!(server.send(&from(ask(), "203.0.113.7")).status, 401);
+    assert_eq!(server.send(&from(ask(), "198.51.100.7")).status, 200);
 }

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::revocations::PrintKey;
 use crate::base::ids::{NoRandomness, hex, random, unhex};
-use crate::base::principal::{AuthMethod, KeyPrint, Principal};
+use crate::base::principal::{AuthMethod, KeyPrint, KnownKey, Principal};
 use crate::guard::settings::{ApiKey, KeyCredential};
 
 /// HMAC of a presented key under a key of this process: stable here, meaningless elsewhere.
@@ -33,7 +33,6 @@ pub struct ApiKeys {
 #[derive(Debug)]
 struct Entry {
     principal: Arc<Principal>,
-    label: Option<String>,
     expires: Option<u64>,
 }
 
@@ -64,10 +63,11 @@ impl ApiKeys {
         };
         for (entry, key) in keys.iter().enumerate() {
             let mut principal = Principal::new(AuthMethod::ApiKey, &*key.user, key.roles.clone());
-            principal.api_key = Some(print(&key.credential, prints));
+            let print = print(&key.credential, prints);
+            let (label, networks) = (key.label.clone(), key.networks.clone());
+            principal.api_key = Some(Arc::new(KnownKey { print, label, networks }));
             let expires = key.expires.map(seconds);
-            let (principal, label) = (Arc::new(principal), key.label.clone());
-            this.entries.push(Entry { principal, label, expires });
+            this.entries.push(Entry { principal: Arc::new(principal), expires });
             match &key.credential {
                 KeyCredential::Plain(secret) => {
                     let tag = this.tag(secret.expose());
@@ -81,10 +81,12 @@ impl ApiKeys {
         Ok(this)
     }
 
-    /// The keys: whose each is, its label, and when it expires in seconds since 1970.
-    pub fn list(&self) -> impl Iterator<Item = (&Principal, Option<&str>, Option<u64>)> {
-        let all = self.entries.iter();
-        all.map(|entry| (&*entry.principal, entry.label.as_deref(), entry.expires))
+    /// The keys: whose each is, what is known of it, and when it expires in seconds since 1970.
+    pub fn list(&self) -> impl Iterator<Item = (&Principal, &KnownKey, Option<u64>)> {
+        self.entries.iter().filter_map(|entry| {
+            let key = entry.principal.api_key.as_ref()?;
+            Some((&*entry.principal, &**key, entry.expires))
+        })
     }
 
     /// What tags are made with.
@@ -111,7 +113,7 @@ impl ApiKeys {
         tag
     }
 
-    /// Whose key it is, if it is one and has not expired at `unix_seconds`; `tag` is its tag.
+    /// Whose key it is, if it is one, or why it is not good at `unix_seconds`; `tag` is its tag.
     ///
     /// A look-up by tag tells a stranger nothing, for it cannot compute tags. A key whose salted
     /// hash was right once is known by its tag from then on.
@@ -120,14 +122,14 @@ impl ApiKeys {
         presented: &str,
         tag: KeyTag,
         unix_seconds: u64,
-    ) -> Option<Arc<Principal>> {
+    ) -> Option<Result<Arc<Principal>, &'static str>> {
         let known = self.by_tag.read().get(&tag).copied();
         let index = known.or_else(|| self.search_salted(presented, tag))?;
         let entry = self.entries.get(index)?;
-        match entry.expires {
-            Some(expires) if expires <= unix_seconds => None,
-            _ => Some(Arc::clone(&entry.principal)),
-        }
+        Some(match entry.expires {
+            Some(expires) if expires <= unix_seconds => Err("api_key_expired"),
+            _ => Ok(Arc::clone(&entry.principal)),
+        })
     }
 
     /// Compares with every salted hash, whether one was right already or not.
@@ -200,6 +202,7 @@ mod tests {
             user: user.into(),
             label: None,
             roles: vec![],
+            networks: vec![],
             expires: expires.map(|s| UNIX_EPOCH + Duration::from_secs(s)),
         }
     }
@@ -220,7 +223,7 @@ mod tests {
     }
 
     fn verify(keys: &ApiKeys, presented: &str, at: u64) -> Option<Arc<Principal>> {
-        keys.verify(presented, keys.tag(presented), at)
+        keys.verify(presented, keys.tag(presented), at)?.ok()
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod jwt;
 pub mod revocations;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::gate::Admitted;
@@ -277,6 +278,9 @@ impl Authentication {
             Proven::Known(principal) if !is_bound_to(&principal, occasion.certificate) => {
                 Verdict::Refused(admitted, Refusal::BadCredentials("token_bound_to_another"))
             }
+            Proven::Known(principal) if !is_near(&principal, admitted.address()) => {
+                Verdict::Refused(admitted, Refusal::BadCredentials("api_key_from_elsewhere"))
+            }
             Proven::Known(principal) => match self.revoked(&principal, occasion.unix_seconds) {
                 Some(why) => Verdict::Refused(admitted, Refusal::BadCredentials(why)),
                 None => Verdict::Known(Authenticated { admitted, principal }),
@@ -307,6 +311,11 @@ fn is_bound_to(principal: &Principal, certificate: Option<&ClientCertificate>) -
     })
 }
 
+/// Asked anew for each request: a stolen key is good where its owner is only.
+fn is_near(principal: &Principal, address: Option<IpAddr>) -> bool {
+    principal.api_key.as_ref().is_none_or(|key| key.is_good_from(address))
+}
+
 impl Proofs {
     /// What the certificate of the client proves, if certificates are proofs.
     fn by_certificate(&self, occasion: &Occasion<'_>) -> Option<Proven> {
@@ -327,7 +336,8 @@ impl Proofs {
         let is_token = Tokens::look_like(secret);
         let Some(tokens) = self.tokens.as_ref().filter(|_| is_token) else {
             return match self.keys.verify(secret, tag, unix_seconds) {
-                Some(principal) => (Proven::Known(principal), None),
+                Some(Ok(principal)) => (Proven::Known(principal), None),
+                Some(Err(why)) => (Proven::Refused(why), None),
                 None => self.introspect(secret, tag, occasion, UNKNOWN),
             };
         };

@@ -115,8 +115,8 @@ impl Revoked {
     fn reason(&self, principal: &Principal, unix_seconds: u64) -> Option<&'static str> {
         match (principal.method, &principal.term) {
             (AuthMethod::ApiKey, _) => {
-                let is_revoked =
-                    principal.api_key.as_ref().is_some_and(|it| self.api_keys.contains_key(it));
+                let key = principal.api_key.as_ref();
+                let is_revoked = key.is_some_and(|it| self.api_keys.contains_key(&it.print));
                 is_revoked.then_some("api_key_revoked")
             }
             (AuthMethod::Jwt | AuthMethod::OAuth2, Some(term)) => {
@@ -207,6 +207,7 @@ impl RevokedCredentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::principal::KnownKey;
 
     fn token(jti: Option<&str>, issued: Option<u64>, key_id: &str) -> Principal {
         let term = Term {
@@ -273,7 +274,8 @@ mod tests {
         assert_ne!(print, PrintKey([2; 16]).print(&[b"a key"]));
         let revoked = RevokedCredentials::new(Revoked::default(), prints);
         let mut principal = Principal::new(AuthMethod::ApiKey, "user", Vec::new());
-        principal.api_key = Some(print);
+        let (label, networks) = (None, Vec::new());
+        principal.api_key = Some(Arc::new(KnownKey { print, label, networks }));
         assert_eq!(revoked.reason(&principal, 0), None);
         let mut list = Revoked::default();
         list.api_keys.insert(print, RevokedKey { label: None, user: "user".into() });

@@ -132,14 +132,14 @@ impl Administration {
     pub(super) fn revoke_keys(&self, owner: &Owner) -> Done {
         let snapshot = self.services.snapshot.load();
         let keys = snapshot.authentication.proofs().into_iter().flat_map(|it| it.keys.list());
-        let meant = keys.filter(|(principal, label, _)| match owner {
-            Owner::Name(name) => *label == Some(name.as_str()),
+        let meant = keys.filter(|(principal, key, _)| match owner {
+            Owner::Name(name) => key.label.as_ref() == Some(name),
             Owner::User(user) => principal.user == *user,
         });
         let found: Vec<_> = meant
-            .filter_map(|(principal, label, _)| {
-                let (label, user) = (label.map(str::to_owned), principal.user.clone());
-                Some((principal.api_key?, RevokedKey { label, user }))
+            .map(|(principal, key, _)| {
+                let (label, user) = (key.label.clone(), principal.user.clone());
+                (key.print, RevokedKey { label, user })
             })
             .collect();
         if found.is_empty() {

@@ -85,11 +85,12 @@ impl Administration {
         let proofs = snapshot.authentication.proofs();
         let revoked = self.orders.revoked.list();
         let api_keys = proofs.into_iter().flat_map(|proofs| proofs.keys.list());
-        let api_keys = api_keys.map(|(principal, label, expires)| {
-            let print = principal.api_key.as_ref();
-            let is_revoked = print.is_some_and(|print| revoked.api_keys.contains_key(print));
+        let api_keys = api_keys.map(|(principal, key, expires)| {
             json!({
-                "label": label, "user": principal.user, "expires": expires, "revoked": is_revoked,
+                "label": key.label,
+                "user": principal.user,
+                "expires": expires,
+                "revoked": revoked.api_keys.contains_key(&key.print),
             })
         });
         let api_keys: Vec<_> = api_keys.take(MOST_LISTED).collect();

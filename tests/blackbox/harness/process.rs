@@ -365,7 +365,9 @@ impl Server {
                 return found.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
             }
             assert!(Instant::now() < until, "no record of {text} in {log}");
-            assert_eq!(self.send(&Request::bare("GET")).status, 405);
+            // Where limits are tight, to ask so often is too much.
+            let status = self.send(&Request::bare("GET")).status;
+            assert!(matches!(status, 405 | 429), "{status}");
         }
     }
 
