@@ -155,7 +155,13 @@ fn every_shipped_configuration_is_good_in_the_environment_that_it_asks_for() {
             .env("ERLMCP_API_KEY", "0123456789abcdef0123456789abcdef")
             .env("ERLMCP_TLS_CERT", &certificate)
             .env("ERLMCP_TLS_KEY", &key)
-            .env("ERLMCP_TLS_CA", &certificate);
+            .env("ERLMCP_TLS_CA", &certificate)
+            .env("JWT_ISSUER", "https://auth.example.com")
+            .env("JWT_AUDIENCE", "erlmcp-production")
+            .env("JWT_JWKS_URL", "https://auth.example.com/jwks.json")
+            .env("OAUTH2_INTROSPECTION_URL", "https://auth.example.com/introspect")
+            .env("OAUTH2_CLIENT_ID", "erlmcp")
+            .env("OAUTH2_CLIENT_SECRET", "a secret of the test");
         let output = run(&mut command);
         assert_eq!(output.status.code(), Some(0), "{name}: {}", stderr(&output));
     }

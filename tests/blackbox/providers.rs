@@ -59,6 +59,25 @@ fn keys_are_fetched_when_they_are_needed_and_again_when_a_new_one_is_named() {
     assert_eq!(provider.asked().len(), 2);
 }
 
+// B114
+#[test]
+fn an_issuer_that_gives_a_new_key_the_id_of_the_old_one_is_asked_once_more() {
+    let (old, new, provider) = (Issuer::new(), Issuer::new(), Provider::start());
+    provider.publish(vec![old.jwk("key-2024-01")]);
+    let server = Server::start(&published(&provider));
+    let (first, second) = (old.token(|_| ()), new.token(|_| ()));
+    assert_eq!(server.send(&echo(&first)).status, 200);
+    provider.publish(vec![new.jwk("key-2024-01")]);
+    // Until then it is a token with a wrong signature, and those do not make us ask at will.
+    let until = Instant::now() + DEADLINE;
+    while server.send(&echo(&second)).status != 200 {
+        assert!(Instant::now() < until, "the keys are never fetched again");
+    }
+    assert_eq!(provider.asked().len(), 2);
+    assert_eq!(server.send(&echo(&first)).status, 401, "what was verified by the old key is over");
+    assert_eq!(provider.asked().len(), 2);
+}
+
 #[test]
 fn who_comes_while_keys_are_fetched_waits_and_holds_nobody_up() {
     let (issuer, provider) = (Issuer::new(), Provider::start());
