@@ -10,17 +10,21 @@
     reason = "a benchmark fails and tells"
 )]
 
+#[path = "road/token.rs"]
+mod token;
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use erlmcp::backend::catalog::{Catalog, Checking};
-use erlmcp::base::clock::Now;
+use erlmcp::base::clock::{Now, unix_seconds};
 use erlmcp::config::{self, Configuration, SystemSources};
 use erlmcp::guard::authn::api_key::{ApiKeys, stored_form};
+use erlmcp::guard::authn::jwt::Tokens;
 use erlmcp::guard::authn::revocations::PrintKey;
-use erlmcp::guard::authn::{Authentication, Occasion, Proofs, presented};
+use erlmcp::guard::authn::{Authentication, Occasion, Proofs, Verdict, presented};
 use erlmcp::guard::authz::Policy;
 use erlmcp::guard::challenge::Challenge;
 use erlmcp::guard::cors::Cors;
@@ -80,12 +84,12 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     *values.get(values.len() / 2).unwrap()
 }
 
-fn head_bytes() -> Vec<u8> {
+fn head_bytes(credential: &str) -> Vec<u8> {
     let length = BODY.len();
     format!(
         "POST /mcp HTTP/1.1\r\nHost: localhost:8443\r\nContent-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
-         Mcp-Method: tools/call\r\nMcp-Name: echo\r\nAuthorization: Bearer {KEY}\r\n\
+         Mcp-Method: tools/call\r\nMcp-Name: echo\r\nAuthorization: Bearer {credential}\r\n\
          Content-Length: {length}\r\n\r\n"
     )
     .into_bytes()
@@ -131,13 +135,13 @@ security_headers.enabled = false
 [tls]
 "#;
 
-fn authentication(configuration: &Configuration) -> Authentication {
+fn authentication(configuration: &Configuration, tokens: Option<Tokens>) -> Authentication {
     let settings = &configuration.authentication;
     if !settings.enabled {
         return Authentication::off();
     }
     let keys = ApiKeys::new(&settings.api_keys, None, &PrintKey([0; 16])).unwrap();
-    Authentication::by(Proofs { keys, tokens: None, introspection: None, certificates: None })
+    Authentication::by(Proofs { keys, tokens, introspection: None, certificates: None })
 }
 
 /// Bounds that nothing here comes near.
@@ -153,6 +157,15 @@ fn calls() -> CallLimits {
 }
 
 fn snapshot(text: &str) -> Snapshot {
+    snapshot_of(text, None)
+}
+
+/// The same where tokens are proofs, too.
+fn by_token(text: &str, tokens: Tokens) -> Snapshot {
+    snapshot_of(text, Some(tokens))
+}
+
+fn snapshot_of(text: &str, tokens: Option<Tokens>) -> Snapshot {
     let text = text.replace("HASH", &stored_form(KEY).unwrap());
     let configuration = config::parse(&text, "bench", &SystemSources).unwrap();
     let validation = &configuration.validation;
@@ -178,7 +191,7 @@ fn snapshot(text: &str) -> Snapshot {
         },
         catalog,
         policy: Policy::new(&configuration.authorization),
-        authentication: authentication(&configuration),
+        authentication: authentication(&configuration, tokens),
         rate: Arc::new(RateLimiter::new(&configuration.rate_limiting)),
         json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
         message_bytes: validation.max_message_size,
@@ -246,15 +259,15 @@ impl Wake for Nowhere {
 }
 
 /// From the bytes of a request to the bytes of its response.
-fn whole_road(text: &str) -> Box<dyn FnMut()> {
-    let (snapshot, nowhere) = (snapshot(text), Arc::new(Nowhere));
+fn whole_road(snapshot: Snapshot, credential: &str) -> Box<dyn FnMut()> {
+    let nowhere = Arc::new(Nowhere);
     let services =
         Services::new(snapshot, Box::new(Nowhere), Box::new(Nowhere), nowhere, Arc::new(Nowhere));
     let services = Arc::new(services.unwrap());
     let reader: Arc<dyn Wake> = Arc::new(Nowhere);
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let peer = Peer { address, certificate: None };
-    let bytes = [head_bytes(), BODY.as_bytes().to_vec()].concat();
+    let bytes = [head_bytes(credential), BODY.as_bytes().to_vec()].concat();
     let (mut input, mut decoder, mut out) = (Buffer::new(), RequestDecoder::new(), Vec::new());
     Box::new(move || {
         let now = Now::read();
@@ -276,7 +289,7 @@ fn whole_road(text: &str) -> Box<dyn FnMut()> {
 }
 
 fn main() {
-    let bytes = head_bytes();
+    let bytes = head_bytes(KEY);
     let compiled = Schema::compile(&schema(), &SchemaLimits::default()).unwrap();
     let arguments = json!({ "text": "hello from a benchmark" });
     let (authentication, shown) = (snapshot(ON).authentication, decode(&bytes));
@@ -295,13 +308,29 @@ fn main() {
         let credentials = authentication.tagged(presented(black_box(&shown)));
         let _ = black_box(authentication.authenticate(admit_local(), &credentials, &occasion));
     };
+    let (token, issuer) = token::signed();
+    let tokens = token::verifier(&issuer);
+    let verify = || drop(black_box(tokens.check(black_box(&token), unix_seconds(), now).unwrap()));
+    let verified = by_token(ON, token::verifier(&issuer)).authentication;
+    let holder = decode(&head_bytes(&token));
+    let again = || {
+        let credentials = verified.tagged(presented(black_box(&holder)));
+        let (verdict, _) = verified.authenticate(admit_local(), &credentials, &occasion);
+        assert!(matches!(verdict, Verdict::Known(_)), "{verdict:?}");
+    };
     let mut works: Works<'_> = vec![
         (format!("parse a tools/call of {} bytes", BODY.len()), Box::new(parse)),
         ("decode its head".into(), Box::new(head)),
         ("check its arguments".into(), Box::new(check)),
         ("know its key".into(), Box::new(key)),
-        ("the whole road, guards off".into(), whole_road(OFF)),
-        ("the whole road, guards on".into(), whole_road(ON)),
+        ("the whole road, guards off".into(), whole_road(snapshot(OFF), KEY)),
+        ("the whole road, guards on".into(), whole_road(snapshot(ON), KEY)),
+        ("verify a token (ES256)".into(), Box::new(verify)),
+        ("know a token again".into(), Box::new(again)),
+        (
+            "the whole road, with a token".into(),
+            whole_road(by_token(ON, token::verifier(&issuer)), &token),
+        ),
     ];
     let rounds = measure(&mut works);
     println!("| part of the road | ns | of the whole |\n| --- | --- | --- |");
