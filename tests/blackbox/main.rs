@@ -42,6 +42,7 @@ mod reload;
 mod revisions;
 mod revoking;
 mod rules;
+mod secrecy;
 mod shutdown;
 mod stdio;
 mod subscriptions;

@@ -144,7 +144,8 @@ impl Administration {
             .collect();
         if found.is_empty() {
             return Err(match owner {
-                Owner::Name(name) => format!("no API key has the label {name:?}"),
+                // It may be the key itself that was typed.
+                Owner::Name(_) => "no API key has this label".into(),
                 Owner::User(user) => format!("the user {user:?} has no API key"),
             });
         }

@@ -141,7 +141,7 @@ impl Administration {
         reason: Option<&str>,
     ) {
         let accounts = Accounts::read(&SystemSources);
-        let target = request.map(ToString::to_string).filter(|target| !target.is_empty());
+        let target = request.and_then(|request| request.target(outcome == "success"));
         let record = Record::of_administration(|object| {
             object
                 .optional_text("user", accounts.name_of(peer.user))
@@ -184,7 +184,8 @@ impl Desk for Administration {
                 Err(why) => ("error", Some(why.as_str())),
             };
             self.record(peer, Some(&request), outcome, reason);
-            let (what, user) = (format!("{} {request}", request.command()), peer.user);
+            let target = request.target(done.is_ok()).unwrap_or_default();
+            let (what, user) = (format!("{} {target}", request.command()), peer.user);
             log::info!("user {user} at the control socket: {}: {outcome}", what.trim_end());
         }
         match done {

@@ -8,6 +8,7 @@ use log::LevelFilter;
 
 use super::fields::{Fields, Wrong};
 use crate::actors::settings::Right;
+use crate::guard::authn::jwt::Tokens;
 use crate::guard::authn::jwt::rotation::ID_BYTES;
 use crate::proto::json::JsonLimits;
 
@@ -100,6 +101,15 @@ impl Request {
         }
     }
 
+    /// What it is about, for the record of how it ended. A name that was not found may be the key,
+    /// or the id of the session, that somebody has typed in its place.
+    pub(super) fn target(&self, is_done: bool) -> Option<String> {
+        let by_name =
+            matches!(self, Self::RevokeKeys(Owner::Name(_)) | Self::RevokeSessions(Owner::Name(_)));
+        let target = if by_name && !is_done { String::new() } else { self.to_string() };
+        Some(target).filter(|target| !target.is_empty())
+    }
+
     /// What it needs.
     pub(super) fn needs(&self) -> Right {
         match self {
@@ -177,6 +187,9 @@ fn rotate(fields: &mut Fields) -> Result<Request, Wrong> {
 fn tokens(fields: &mut Fields) -> Result<Request, Wrong> {
     let issuer = optional_name(fields, "issuer")?;
     match owner(fields, "id")? {
+        Owner::Name(text) if Tokens::look_like(&text) => {
+            Err("this is a token; its id is what `erlmcp token inspect` shows as `jti`".into())
+        }
         Owner::Name(id) => Ok(Request::RevokeToken { id, issuer }),
         Owner::User(user) => Ok(Request::RevokeTokensOf { user, issuer }),
     }

@@ -7,6 +7,9 @@ pub mod http;
 pub mod process;
 pub mod provider;
 mod recorder;
+mod request;
+pub mod secrets;
+mod session;
 pub mod stdio;
 pub mod tls;
 

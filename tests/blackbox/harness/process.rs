@@ -17,7 +17,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use serde_json::Value;
 
 use super::http::{Connection, Request, Response};
-use super::{ADMIN, DEADLINE, GUEST, USER, tls};
+pub use super::session::Session;
+use super::{ADMIN, DEADLINE, GUEST, USER, secrets, tls};
 
 /// A directory that goes when the test does.
 pub struct Directory(PathBuf);
@@ -395,8 +396,18 @@ impl Server {
                 Err(RecvTimeoutError::Timeout) => panic!("standard error stays open"),
             }
         }
+        self.seen.clone_from(&stderr);
+        assert_eq!(self.leaks(), [""; 0]);
         let directory = std::mem::replace(&mut self.directory, Directory::new());
         Stopped { directory, stderr }
+    }
+
+    /// The secrets of this test that it has written somewhere.
+    fn leaks(&mut self) -> Vec<String> {
+        self.seen.extend(self.lines.try_iter());
+        let mut leaks = secrets::found_in("the log", &self.seen.join("\n"));
+        leaks.extend(secrets::found_below(&self.directory.file("state")));
+        leaks
     }
 
     /// The process ids and states of its children.
@@ -423,6 +434,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // A test that has failed already tells of that.
+        if !thread::panicking() {
+            assert_eq!(self.leaks(), [""; 0]);
+        }
     }
 }
 
@@ -461,56 +476,4 @@ pub fn is_readable(source: impl AsFd) -> bool {
     let mut fds = [PollFd::new(&source, PollFlags::IN)];
     let timeout = Timespec::try_from(DEADLINE).unwrap();
     poll(&mut fds, Some(&timeout)).unwrap() == 1
-}
-
-/// A legacy session over HTTP.
-pub struct Session<'s> {
-    pub server: &'s Server,
-    pub id: String,
-    pub version: String,
-    key: &'static str,
-}
-
-impl<'s> Session<'s> {
-    pub fn open(server: &'s Server, version: &str, key: &'static str) -> Self {
-        Self::open_with(server, version, key, serde_json::json!({}))
-    }
-
-    /// A session of a client that can do these things.
-    pub fn open_with(
-        server: &'s Server,
-        version: &str,
-        key: &'static str,
-        capabilities: Value,
-    ) -> Self {
-        let message = super::initialize_with(0, version, capabilities);
-        let response = server.send(&Request::post(&message).key(key));
-        assert_eq!(response.status, 200, "{response:?}");
-        let id = response.header("mcp-session-id").unwrap().to_owned();
-        let session = Self { server, id, version: version.into(), key };
-        let ready = serde_json::json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        assert_eq!(session.send(&ready).status, 202);
-        session
-    }
-
-    /// A message of this session as a request.
-    pub fn post(&self, message: &Value) -> Request {
-        self.dress(Request::post(message))
-    }
-
-    /// A request of this session without a body.
-    pub fn bare(&self, method: &str) -> Request {
-        self.dress(Request::bare(method))
-    }
-
-    fn dress(&self, request: Request) -> Request {
-        request
-            .key(self.key)
-            .header("Mcp-Session-Id", &self.id)
-            .header("MCP-Protocol-Version", &self.version)
-    }
-
-    pub fn send(&self, message: &Value) -> Response {
-        self.server.send(&self.post(message))
-    }
 }
