@@ -44,7 +44,7 @@ fn serve(configuration: OsString, is_stdio: bool) -> Result<(), StartError> {
         builder = offer(builder);
     }
     let server = builder.resources(Arc::new(resources::Fixtures)).start()?;
-    if let Some(url) = server.url() {
+    for url in server.urls() {
         log::info!("listening on {url}");
     }
     server.run()

@@ -3,19 +3,46 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
+use rustls::ServerConfig;
+use socket2::{Domain, Socket, Type};
+
+use crate::connection::wire::Wire;
 
 /// Connections that the kernel keeps for us while we do not accept.
 const BACKLOG: i32 = 1_024;
+
+/// What is spoken over the connections of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP.
+    Http,
+    /// Messages, one a line.
+    Lines,
+}
+
+/// A socket to listen on.
+#[derive(Debug)]
+pub struct Listening {
+    /// The socket.
+    pub socket: std::net::TcpListener,
+    /// What is spoken there.
+    pub protocol: Protocol,
+    /// TLS, if connections begin with it; replaced by a reload.
+    pub tls: Arc<ArcSwapOption<ServerConfig>>,
+}
 
 /// A listening socket; see the module.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     token: Token,
+    protocol: Protocol,
+    tls: Arc<ArcSwapOption<ServerConfig>>,
     is_paused: bool,
 }
 
@@ -32,7 +59,8 @@ pub enum Accepted {
 
 /// Opens a listening socket on `address`.
 pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket =
+        Socket::new(Domain::for_address(address), Type::STREAM, Some(socket2::Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     if address.is_ipv6() {
@@ -46,14 +74,24 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 impl Listener {
     /// Registers a listening socket under `token`.
-    pub fn register(
-        socket: std::net::TcpListener,
-        token: Token,
-        registry: &Registry,
-    ) -> io::Result<Self> {
+    pub fn register(listening: Listening, token: Token, registry: &Registry) -> io::Result<Self> {
+        let Listening { socket, protocol, tls } = listening;
         let mut socket = TcpListener::from_std(socket);
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Self { socket, token, is_paused: false })
+        Ok(Self { socket, token, protocol, tls, is_paused: false })
+    }
+
+    /// What is spoken over its connections.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// What a connection begins with.
+    ///
+    /// # Errors
+    /// TLS cannot begin.
+    pub fn wire(&self) -> Result<Wire, rustls::Error> {
+        self.tls.load().as_ref().map_or(Ok(Wire::Plain), Wire::tls)
     }
 
     /// Takes one connection that waits.

@@ -9,26 +9,25 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::process::Signal;
-use rustls::ServerConfig;
 use signal_hook_mio::v1_0::Signals;
 
 use super::deadlines::Deadlines;
-use super::listener::{Accepted, Listener};
+use super::listener::{Accepted, Listener, Listening, Protocol};
 use super::mailbox::Mailbox;
 use super::worker::ReadyQueue;
 use crate::base::cancel::Cause;
 use crate::base::clock::{Now, unix_seconds};
 use crate::connection::caps::Caps;
 use crate::connection::conn::{Conn, Surroundings};
+use crate::connection::kind::Connection;
 use crate::connection::link::Link;
+use crate::connection::messages::MessageConn;
 use crate::connection::scratch::Scratch;
 use crate::connection::slot::{Ready as _, Slot};
-use crate::connection::wire::Wire;
 use crate::mcp::outlet::Wake as _;
 
 const WAKER: Token = Token(0);
@@ -75,9 +74,7 @@ pub trait Hooks {
 #[derive(Debug)]
 pub struct Parts {
     /// Listening sockets.
-    pub listeners: Vec<std::net::TcpListener>,
-    /// TLS, if connections begin with it; replaced by a reload.
-    pub tls: Arc<ArcSwapOption<ServerConfig>>,
+    pub listeners: Vec<Listening>,
     /// Connections per server and per address.
     pub caps: Arc<Caps>,
     /// What connections share.
@@ -119,8 +116,8 @@ impl<H: Hooks> Reactor<H> {
         ])?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;
         watch_files(&poll, &hooks)?;
-        let sockets = std::mem::take(&mut parts.listeners);
-        let listeners = sockets
+        let listeners = std::mem::take(&mut parts.listeners);
+        let listeners = listeners
             .into_iter()
             .enumerate()
             .map(|(n, socket)| Listener::register(socket, Token(LISTENERS + n), poll.registry()))
@@ -226,7 +223,7 @@ impl<H: Hooks> Reactor<H> {
                     self.pause_accepting();
                     return;
                 }
-                Accepted::One(socket, address) => self.adopt(socket, address, ready),
+                Accepted::One(socket, address) => self.adopt(index, socket, address, ready),
             }
         }
         // More may wait, and no new event will say so: ask for one.
@@ -246,7 +243,13 @@ impl<H: Hooks> Reactor<H> {
     }
 
     /// Makes a socket a connection, or closes it.
-    fn adopt(&mut self, mut socket: TcpStream, address: SocketAddr, ready: &mut Vec<Arc<Slot>>) {
+    fn adopt(
+        &mut self,
+        listener: usize,
+        mut socket: TcpStream,
+        address: SocketAddr,
+        ready: &mut Vec<Arc<Slot>>,
+    ) {
         let services = Arc::clone(&self.parts.around.services);
         let counters = &services.counters;
         let ip = address.ip().to_canonical();
@@ -256,15 +259,11 @@ impl<H: Hooks> Reactor<H> {
             counters.connections_refused.increment();
             return;
         };
-        let wire = match self.parts.tls.load().as_ref() {
-            None => Wire::Plain,
-            Some(config) => match Wire::tls(config) {
-                Ok(wire) => wire,
-                Err(error) => {
-                    log::error!("TLS cannot begin: {error}");
-                    return;
-                }
-            },
+        let Some(listener) = self.listeners.get(listener) else { return };
+        let protocol = listener.protocol();
+        let wire = match listener.wire() {
+            Ok(wire) => wire,
+            Err(error) => return log::error!("TLS cannot begin: {error}"),
         };
         let _ = socket.set_nodelay(true);
         // A peer that vanished without a word is noticed although little is sent to it.
@@ -279,7 +278,13 @@ impl<H: Hooks> Reactor<H> {
             return;
         }
         counters.connections_accepted.increment();
-        let conn = Conn::new(Link::new(socket, wire), ip, place, Now::read());
+        let (link, now) = (Link::new(socket, wire), Now::read());
+        let conn = match protocol {
+            Protocol::Http => Connection::Http(Box::new(Conn::new(link, ip, place, now))),
+            Protocol::Lines => {
+                Connection::Messages(Box::new(MessageConn::lines(link, ip, place, now)))
+            }
+        };
         let queue: Arc<ReadyQueue> = Arc::clone(&self.parts.queue);
         let slot = Slot::new(conn, queue, Arc::clone(&self.parts.around));
         // Its first step sets its deadline, whether anything has come yet or not.

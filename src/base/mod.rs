@@ -10,4 +10,5 @@ pub mod percent;
 pub mod principal;
 pub mod secret;
 pub mod source;
+pub mod transport;
 pub mod wildcard;

@@ -67,7 +67,7 @@ admin   Asks a running server, through its control socket: by default that of a 
 policy  explain
           Tells whether a user may do something, and which line of the configuration says so.
           --role, --scope, --claim NAME=VALUE   what the credential brings; may be repeated
-          --transport stdio | http, --address IP   where the user is
+          --transport NAME, --address IP   where the user is; http, tcp, websocket or stdio
           --tool, --resource, --prompt, --method   what it is about
         test
           Asks the questions of a file, each with the verdict that is expected:

@@ -64,12 +64,10 @@ fn without_files(mut configuration: Configuration, is_stdio: bool) -> Configurat
 
 /// Tells where the server is, and after the first start how to reach it.
 fn announce(server: &Server, is_default: bool) {
-    let Some(url) = server.url() else { return };
-    for address in server.addresses() {
-        log::info!("listening on {address}");
+    for url in server.urls() {
+        log::info!("listening on {url}");
     }
-    log::info!("listening on {url}");
-    if is_default {
+    if let (Some(url), true) = (server.url(), is_default) {
         let _ = say(&greeting(server, url));
     }
 }

@@ -1,14 +1,18 @@
 //! Checks settings against one another; it must never let a contradiction pass as a default.
 
+use std::net::SocketAddr;
+
 use ipnet::IpNet;
 
 use super::Configuration;
 use super::context::Context;
 use super::outbound;
 use super::tls::TlsTable;
-use super::transports::is_loopback;
+use super::transports::{clash, is_loopback};
 use crate::connection::settings::HttpListener;
 use crate::guard::settings::AuthenticationMethod;
+
+const HTTP: &str = "transports.http.listen";
 
 /// What one table says that another one makes wrong.
 pub(super) fn check(
@@ -17,19 +21,28 @@ pub(super) fn check(
     tls: &TlsTable,
     insecure_listeners: bool,
 ) {
-    if !settings.stdio && settings.http.is_none() {
+    if !settings.stdio && !settings.has_network() {
         context.error_at(
             "transports",
             "there is no transport, so nobody could call",
-            "add [transports.stdio] or [transports.http]",
+            "add [transports.stdio], [transports.http] or [transports.tcp]",
         );
     }
     check_mtls(context, settings);
     outbound::check(context, &settings.authentication, &settings.outbound);
+    let check = |path, addresses: &[SocketAddr], has_tls| {
+        check_listener(context, settings, (path, addresses, has_tls), insecure_listeners);
+    };
     if let Some(listener) = &settings.http {
-        check_listener(context, settings, listener, insecure_listeners);
+        check(HTTP, &listener.addresses, listener.tls.is_some());
+        warn_of_missing_names(context, listener);
         warn_of_uncounted_proxies(context, settings, listener);
-    } else {
+    }
+    if let Some(listener) = &settings.tcp {
+        check("transports.tcp.listen", &listener.addresses, listener.tls.is_some());
+    }
+    check_addresses(context, settings);
+    if !settings.has_network() {
         warn_of_idle_tables(context, settings, tls);
     }
     if tls.enabled && !tls.settings.verify_peer && !insecure_listeners {
@@ -47,8 +60,7 @@ fn check_mtls(context: &Context<'_>, settings: &Configuration) {
     if !authentication.enabled || !authentication.methods.contains(&AuthenticationMethod::Mtls) {
         return;
     }
-    let tls = settings.http.as_ref().and_then(|listener| listener.tls.as_ref());
-    let (what, remedy) = match tls {
+    let (what, remedy) = match settings.network_tls() {
         None => ("\"mtls\" proves nothing without TLS", "add [tls]"),
         Some(tls) if !tls.verify_peer || tls.client_authorities.is_none() => (
             "\"mtls\" proves nothing, for clients are not asked for certificates",
@@ -62,14 +74,13 @@ fn check_mtls(context: &Context<'_>, settings: &Configuration) {
 fn check_listener(
     context: &Context<'_>,
     settings: &Configuration,
-    listener: &HttpListener,
+    (path, addresses, has_tls): (&str, &[SocketAddr], bool),
     insecure_listeners: bool,
 ) {
-    let mut beyond = listener.addresses.iter().filter(|address| !is_loopback(address.ip()));
+    let mut beyond = addresses.iter().filter(|address| !is_loopback(address.ip()));
     let Some(address) = beyond.next() else { return };
-    let path = "transports.http.listen";
     let switch = "or for tests development.insecure_listeners = true";
-    if listener.tls.is_none() && !insecure_listeners {
+    if !has_tls && !insecure_listeners {
         let what = format!("{address} is reached from other hosts, and TLS is off");
         let remedy = format!("add [tls], or listen on 127.0.0.1, {switch}");
         context.error_at(path, &what, &remedy);
@@ -80,6 +91,22 @@ fn check_listener(
             format!("write authentication.enabled = true, or listen on 127.0.0.1, {switch}");
         context.error_at(path, &what, &remedy);
     }
+}
+
+/// Two transports cannot listen at one address.
+fn check_addresses(context: &Context<'_>, settings: &Configuration) {
+    let (Some(http), Some(tcp)) = (&settings.http, &settings.tcp) else { return };
+    let both = |one: &SocketAddr| http.addresses.iter().any(|other| clash(*one, *other));
+    if let Some(address) = tcp.addresses.iter().find(|address| both(address)) {
+        let what = format!("{address} is an address of transports.http, too");
+        context.error_at("transports.tcp.listen", &what, "give one of them another port");
+    }
+}
+
+fn warn_of_missing_names(context: &Context<'_>, listener: &HttpListener) {
+    if listener.addresses.iter().all(|address| is_loopback(address.ip())) {
+        return;
+    }
     let only_loopback_names = listener
         .surface
         .allowed_hosts
@@ -87,7 +114,7 @@ fn check_listener(
         .all(|pattern| matches!(pattern.host.as_str(), "localhost" | "127.0.0.1" | "[::1]"));
     if only_loopback_names {
         context.warning_at(
-            path,
+            HTTP,
             "other hosts are answered under no name yet",
             "name this host in transports.http.allowed_hosts or public_url",
         );

@@ -113,12 +113,13 @@ pub(super) fn name_of(value: &Value<'_>) -> Option<String> {
 }
 
 pub(super) fn audiences(value: &Value<'_>) -> Vec<String> {
-    let texts: Vec<String> = if value.value.is_array() {
-        let items = value.items(&format!("[{AUDIENCE}]"));
-        items.iter().filter_map(|item| item.string("a string")).collect()
-    } else {
-        value.string("a string").into_iter().collect()
+    let items = match value.value.is_array() {
+        true => value.items(&format!("[{AUDIENCE}]")),
+        false => vec![value.clone()],
     };
+    let texts: Option<Vec<String>> = items.iter().map(|item| item.string("a string")).collect();
+    // What is wrong with one that is no string has been told.
+    let Some(texts) = texts else { return Vec::new() };
     if texts.is_empty() || texts.iter().any(String::is_empty) {
         let remedy = format!("without one, tokens for others would be taken: write {AUDIENCE}");
         value.error("names no audience", &remedy);

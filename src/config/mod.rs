@@ -46,7 +46,7 @@ use crate::actors::settings::{
     AdminSettings, AuditSettings, LogSettings, OutboundSettings, RuntimeSettings,
 };
 use crate::backend::settings::{HostSettings, PromptSettings, ResourceSettings, ToolSettings};
-use crate::connection::settings::{HttpListener, Limits};
+use crate::connection::settings::{HttpListener, Limits, LinesListener, TlsSettings};
 use crate::guard::settings::{
     Authentication, Authorization, RateLimiting, SecurityHeaders, Validation,
 };
@@ -70,6 +70,8 @@ pub struct Configuration {
     pub stdio: bool,
     /// The listener for Streamable HTTP; `None` if it is off.
     pub http: Option<HttpListener>,
+    /// The listener for lines over TCP; `None` if it is off.
+    pub tcp: Option<LinesListener>,
     /// `[outbound]`.
     pub outbound: OutboundSettings,
     /// `[authentication]`.
@@ -106,6 +108,19 @@ pub struct Configuration {
     pub prompts: Vec<PromptSettings>,
     /// What may be a mistake but stops nothing.
     pub warnings: Vec<Problem>,
+}
+
+impl Configuration {
+    /// True if anyone can come over a network.
+    pub fn has_network(&self) -> bool {
+        self.http.is_some() || self.tcp.is_some()
+    }
+
+    /// `[tls]`, if a listener uses it.
+    pub fn network_tls(&self) -> Option<&TlsSettings> {
+        let http = self.http.as_ref().and_then(|listener| listener.tls.as_ref());
+        http.or_else(|| self.tcp.as_ref()?.tls.as_ref())
+    }
 }
 
 /// Reads a configuration file that only its owner, or a group, may change.
@@ -243,7 +258,7 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
     let (server, runtime) = root.table("server", server::server);
     let tls = root.table("tls", tls::read);
     let transports = root.table("transports", |reader| transports::read(reader, &tls));
-    let network = transports.http.is_some();
+    let network = transports.http.is_some() || transports.tcp.is_some();
     let authorization = root.table("authorization", identity::authorization);
     let authentication = root.table("authentication", |reader| {
         identity::authentication(reader, &authorization, network, keys_may_follow)
@@ -260,6 +275,7 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
         server,
         stdio: transports.stdio,
         http: transports.http,
+        tcp: transports.tcp,
         outbound: root.table("outbound", outbound::read),
         authentication,
         authorization,

@@ -9,12 +9,13 @@ use toml::de::DeTable;
 use super::context::Context;
 use super::diagnostics::{Problem, Problems};
 use super::reader::Reader;
+use super::rules::TRANSPORTS;
 use super::rules::{claims, method};
 use super::schema::convert;
 use super::sources::Sources;
 use super::syntax_problems;
+use crate::base::transport::Transport;
 use crate::guard::authz::question::{Question, Subject};
-use crate::guard::authz::rule::Way;
 
 /// A question and whether it should be allowed.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,14 +57,13 @@ pub fn load_policy_cases(path: &Path, sources: &dyn Sources) -> Result<Vec<Polic
 
 fn case(reader: &mut Reader<'_>) -> Option<PolicyCase> {
     const EXPECTED: [(&str, bool); 2] = [("allow", true), ("deny", false)];
-    const WAYS: [(&str, Way); 2] = [("stdio", Way::Stdio), ("http", Way::Http)];
     let user = reader.required("user", "\"alice\"").and_then(|value| value.string("a string"));
     let expected = reader.required("expect", "\"deny\"");
     let expected = expected.and_then(|value| value.choice(&EXPECTED));
     let roles = reader.strings("roles", "[\"user\"]").unwrap_or_default();
     let scopes = reader.strings("scopes", "[\"mcp:read\"]");
     let claims = claims(reader);
-    let way = reader.choice("transport", &WAYS, Way::Http);
+    let transport = reader.choice("transport", &TRANSPORTS, Transport::Http);
     let address = reader.value("address").and_then(|value| {
         let address = value.string("a string")?.parse().ok();
         if address.is_none() {
@@ -82,7 +82,7 @@ fn case(reader: &mut Reader<'_>) -> Option<PolicyCase> {
         roles,
         scopes,
         claims,
-        way,
+        transport,
         address: address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         subject: subject?,
         arguments,

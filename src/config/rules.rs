@@ -11,9 +11,10 @@ use super::reader::Reader;
 use super::schema::convert;
 use super::suggest::nearest;
 use super::value::Value;
+use crate::base::transport::Transport;
 use crate::base::wildcard::Wildcard;
 use crate::guard::authz::argument::{ArgumentCondition, Condition};
-use crate::guard::authz::rule::{Effect, Line, Rule, Way};
+use crate::guard::authz::rule::{Effect, Line, Rule};
 use crate::mcp::methods::{Method, Permission};
 
 /// Most rules, most entries of a list in one, and the longest text in one, in bytes.
@@ -42,19 +43,26 @@ pub(super) fn read(
     rules
 }
 
+/// The transports by the names they have in a configuration.
+pub(super) const TRANSPORTS: [(&str, Transport); 4] = [
+    (Transport::Stdio.name(), Transport::Stdio),
+    (Transport::Tcp.name(), Transport::Tcp),
+    (Transport::Http.name(), Transport::Http),
+    (Transport::WebSocket.name(), Transport::WebSocket),
+];
+
 fn rule(
     reader: &mut Reader<'_>,
     roles: &BTreeMap<String, BTreeSet<Permission>>,
     number: usize,
 ) -> Option<Rule> {
     const EFFECTS: [(&str, Effect); 2] = [("allow", Effect::Allow), ("deny", Effect::Deny)];
-    const WAYS: [(&str, Way); 2] = [("stdio", Way::Stdio), ("http", Way::Http)];
     let name = reader.string("name").unwrap_or_else(|| format!("rule {number}"));
     let effect = reader.required("effect", "\"deny\"").and_then(|value| value.choice(&EFFECTS));
     let users = wildcards(reader, "users", "[\"alice\", \"svc-*\"]");
     let given = list(reader, "roles", "[\"user\"]", |item| role(item, roles));
     let claims = claims(reader);
-    let transports = list(reader, "transports", "[\"http\"]", |item| item.choice(&WAYS));
+    let transports = list(reader, "transports", "[\"http\"]", |item| item.choice(&TRANSPORTS));
     let networks = list(reader, "networks", "[\"10.0.0.0/8\"]", network);
     let methods = list(reader, "methods", "[\"tools/call\"]", method);
     let tools = wildcards(reader, "tools", "[\"file_*\"]");

@@ -8,9 +8,12 @@ use super::proxies;
 use super::reader::Reader;
 use super::tls::TlsTable;
 use super::value::Value;
-use crate::connection::settings::{HttpListener, TlsSettings};
+use crate::connection::settings::{HttpListener, LinesListener, TlsSettings};
 use crate::guard::settings::{HostPattern, HttpSurface, OriginPattern};
 
+/// Where the transports are, if the configuration does not say.
+const HTTP_PORT: u16 = 8443;
+const TCP_PORT: u16 = 9000;
 const LISTEN_EXAMPLE: &str = "\"127.0.0.1:8443\"";
 const METHODS: [&str; 4] = ["POST", "GET", "DELETE", "OPTIONS"];
 const HEADERS: [&str; 2] = ["authorization", "content-type"];
@@ -19,21 +22,26 @@ const HEADERS: [&str; 2] = ["authorization", "content-type"];
 pub(super) struct Transports {
     pub(super) stdio: bool,
     pub(super) http: Option<HttpListener>,
+    pub(super) tcp: Option<LinesListener>,
 }
 
 /// Reads `[transports]`.
 pub(super) fn read(reader: &mut Reader<'_>, tls: &TlsTable) -> Transports {
     let stdio = reader.has("stdio");
     reader.table("stdio", |_| ());
-    let network = reader.has("http");
-    let listener = reader.table("http", |reader| http(reader, tls));
-    reader.refuse_unavailable("tcp");
+    let (has_http, has_tcp) = (reader.has("http"), reader.has("tcp"));
+    let http = reader.table("http", |reader| http(reader, tls));
+    let tcp = reader.table("tcp", |reader| tcp(reader, tls));
     reader.refuse_unavailable("websocket");
-    Transports { stdio, http: network.then_some(listener) }
+    Transports { stdio, http: has_http.then_some(http), tcp: has_tcp.then_some(tcp) }
+}
+
+fn tcp(reader: &mut Reader<'_>, tls: &TlsTable) -> LinesListener {
+    LinesListener { addresses: addresses(reader, TCP_PORT), tls: listener_tls(reader, tls) }
 }
 
 fn http(reader: &mut Reader<'_>, tls: &TlsTable) -> HttpListener {
-    let addresses = addresses(reader);
+    let addresses = addresses(reader, HTTP_PORT);
     let path = reader.value("path").and_then(|value| endpoint_path(&value, "path = \"/mcp\""));
     let path = path.unwrap_or_else(|| "/mcp".to_owned());
     let sse_path = sse_path(reader, &path);
@@ -45,8 +53,8 @@ fn http(reader: &mut Reader<'_>, tls: &TlsTable) -> HttpListener {
     HttpListener { addresses, path, sse_path, tls, public_url, surface }
 }
 
-fn addresses(reader: &mut Reader<'_>) -> Vec<SocketAddr> {
-    let default = || vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8443))];
+fn addresses(reader: &mut Reader<'_>, port: u16) -> Vec<SocketAddr> {
+    let default = || vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
     let Some(value) = reader.value("listen") else { return default() };
     let mut addresses: Vec<SocketAddr> = Vec::new();
     let items = if value.value.is_array() { value.items("") } else { vec![value.clone()] };
@@ -108,7 +116,7 @@ fn socket_address(value: &Value<'_>) -> Option<SocketAddr> {
 }
 
 /// Whether the system lets only one of two addresses be listened on.
-fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+pub(super) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
     let (left, right) = (one.ip(), other.ip());
     let covered = left == right
         || (left.is_ipv4() == right.is_ipv4() && (left.is_unspecified() || right.is_unspecified()));

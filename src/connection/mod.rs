@@ -4,8 +4,11 @@
 pub mod alarm;
 pub mod answers;
 pub mod caps;
+mod codec;
 pub mod conn;
+pub mod kind;
 pub mod link;
+pub mod messages;
 pub mod phase;
 pub mod requests;
 pub mod scratch;

@@ -52,6 +52,15 @@ pub struct HttpListener {
     pub surface: HttpSurface,
 }
 
+/// A listener for messages, one a line.
+#[derive(Clone, Debug)]
+pub struct LinesListener {
+    /// Addresses to listen on; default 127.0.0.1:9000. Port 0 lets the system choose.
+    pub addresses: Vec<SocketAddr>,
+    /// TLS, or `None` for plain TCP; default TLS where the table `[tls]` is.
+    pub tls: Option<TlsSettings>,
+}
+
 /// How the server speaks TLS.
 #[derive(Clone, Debug)]
 pub struct TlsSettings {

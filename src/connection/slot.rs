@@ -9,7 +9,8 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 
 use super::alarm::{Alarm, Expired};
-use super::conn::{Conn, Rest, Step, Surroundings};
+use super::conn::{Rest, Step, Surroundings};
+use super::kind::Connection;
 use super::scratch::Scratch;
 use crate::base::clock::Now;
 use crate::mcp::outlet::Wake;
@@ -39,20 +40,20 @@ pub struct Slot {
     hung_up: AtomicBool,
     alarm: Alarm,
     /// `None` once it is closed: its descriptor and its memory are given back at once.
-    conn: Mutex<Option<Box<Conn>>>,
+    conn: Mutex<Option<Connection>>,
     ready: Arc<dyn Ready>,
     around: Arc<Surroundings>,
 }
 
 impl Slot {
     /// A place for `conn`.
-    pub fn new(conn: Conn, ready: Arc<dyn Ready>, around: Arc<Surroundings>) -> Arc<Self> {
+    pub fn new(conn: Connection, ready: Arc<dyn Ready>, around: Arc<Surroundings>) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             run_state: AtomicU8::new(IDLE),
             hung_up: AtomicBool::new(false),
             alarm: Alarm::default(),
-            conn: Mutex::new(Some(Box::new(conn))),
+            conn: Mutex::new(Some(conn)),
             ready,
             around,
         })

@@ -7,6 +7,7 @@ use super::challenge::WELL_KNOWN;
 use super::origin::{Origin, is_served};
 use super::refusal::Refusal;
 use super::settings::{HttpSurface, Scheme};
+use crate::base::transport::Transport;
 use crate::proto::http1::Head;
 
 /// What a request over HTTP wants of the endpoint.
@@ -38,12 +39,18 @@ pub struct Accepts {
 /// Token: the request may come in. Made only by the gate.
 #[derive(Debug)]
 pub struct Admitted {
+    transport: Transport,
     address: Option<IpAddr>,
 }
 
 impl Admitted {
     pub(in crate::guard) fn again(&self) -> Self {
-        Self { address: self.address }
+        Self { ..*self }
+    }
+
+    /// What the request came over.
+    pub fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// Where the request is from; `None` over stdio.
@@ -133,7 +140,8 @@ impl Endpoint {
             }
             _ => {}
         }
-        Ok(Passage::Enter(Admitted { address: Some(address) }, purpose, accepts))
+        let admitted = Admitted { transport: Transport::Http, address: Some(address) };
+        Ok(Passage::Enter(admitted, purpose, accepts))
     }
 
     /// What is at a path, with or without a slash at its end.
@@ -181,7 +189,13 @@ impl Place {
 
 /// Lets the process in that started us; the pipe is its proof.
 pub fn admit_local() -> Admitted {
-    Admitted { address: None }
+    Admitted { transport: Transport::Stdio, address: None }
+}
+
+/// Lets a message in that came over a connection which is none of HTTP. A browser cannot open one
+/// over TCP, and one over WebSocket has passed the gate with its first request.
+pub fn admit_message(transport: Transport, address: IpAddr) -> Admitted {
+    Admitted { transport, address: Some(address) }
 }
 
 /// `Content-Type` is `application/json`, with no charset but UTF-8.

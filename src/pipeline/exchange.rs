@@ -9,29 +9,12 @@ use super::services::Services;
 use crate::base::clock::Now;
 use crate::base::ids::RequestId;
 use crate::base::principal::{AuthMethod, Principal};
+pub use crate::base::transport::Transport;
 use crate::guard::refusal::Refusal;
 use crate::mcp::era::Era;
 use crate::mcp::errors::{RpcError, shown};
 use crate::mcp::methods::Method;
 use crate::proto::object::Object;
-
-/// What a request came over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Streamable HTTP.
-    Http,
-    /// Standard input and output.
-    Stdio,
-}
-
-impl Transport {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Stdio => "stdio",
-        }
-    }
-}
 
 /// A request under way.
 #[derive(Debug)]

@@ -33,7 +33,7 @@ use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::{Negotiated, Session};
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::subscriptions::{Filter, Listener};
-use crate::proto::jsonrpc::{self, Id, Message, write_result};
+use crate::proto::jsonrpc::{self, Id, Malformed, Message, write_result};
 
 /// One connection of lines; see the module.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl LineRoad {
 
     /// A line that was too long; `id` is the text of its id, if it was found.
     pub fn too_long(&self, id: Option<&str>, now: Now) {
-        let exchange = Exchange::begin(&self.services, Transport::Stdio, None, now);
+        let exchange = Exchange::begin(&self.services, self.transport, self.address, now);
         let id = id.and_then(|text| serde_json::from_str(text).ok());
         self.refuse(exchange, &Refusal::TooLarge, id.as_ref().and_then(Id::of).as_ref());
     }
@@ -91,17 +91,32 @@ impl LineRoad {
     /// A message whose sender is known and counted.
     pub fn carry(
         &self,
-        mut exchange: Exchange,
+        exchange: Exchange,
         snapshot: Arc<Snapshot>,
         metered: Metered,
         line: &[u8],
         now: Now,
     ) {
+        let read = jsonrpc::parse(line, snapshot.json);
+        self.carry_read(exchange, snapshot, metered, (read, line), now);
+    }
+
+    /// The same for one that was read already, from these bytes.
+    pub(super) fn carry_read(
+        &self,
+        mut exchange: Exchange,
+        snapshot: Arc<Snapshot>,
+        metered: Metered,
+        (read, line): (Result<Message, Malformed>, &[u8]),
+        now: Now,
+    ) {
         let session = self.state.lock().session.clone();
-        if let Some(session) = &session {
+        if let Some(session) = &session
+            && session.principal.key == metered.principal().key
+        {
             session.listener.renew(metered.principal());
         }
-        let call = match lines::check(metered, line, snapshot.json, session.as_ref()) {
+        let call = match lines::check(metered, read, session.as_ref()) {
             Ok(Incoming::Call(call)) => call,
             Ok(Incoming::Notice(notice, _)) => return self.accept(exchange, notice),
             Ok(Incoming::Batch(metered, session)) => {
@@ -159,7 +174,24 @@ impl LineRoad {
         self.outlet.push(json, Weight::Answer(200));
     }
 
-    fn refuse(&self, exchange: Exchange, refusal: &Refusal, id: Option<&Id>) {
+    /// The session that `initialize` has opened.
+    pub(super) fn session(&self) -> Option<Arc<Session>> {
+        self.state.lock().session.clone()
+    }
+
+    /// True while a request has no answer yet.
+    pub(super) fn is_running(&self) -> bool {
+        let state = self.state.lock();
+        let mut sessions = [&state.session, &state.modern].into_iter().flatten();
+        sessions.any(|session| session.is_running())
+    }
+
+    /// The same, or the client listens.
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_running() || !self.state.lock().listeners.is_empty()
+    }
+
+    pub(super) fn refuse(&self, exchange: Exchange, refusal: &Refusal, id: Option<&Id>) {
         exchange.finish(&Ending::Refused(refusal, Era::Legacy));
         let state = self.state.lock();
         let spoken = [&state.session, &state.modern].into_iter().flatten().next();
@@ -188,7 +220,7 @@ impl LineRoad {
         }
     }
 
-    fn accept(&self, exchange: Exchange, notice: Notice) {
+    pub(super) fn accept(&self, exchange: Exchange, notice: Notice) {
         match notice {
             Notice::Cancelled(id) => {
                 let (listener, sessions) = {

@@ -8,6 +8,7 @@ use super::answer::{Answer, Reply};
 use super::batch::{Batch, Posted};
 use super::event_sessions;
 use super::exchange::{Ending, Exchange, Transport};
+use super::identify::{MOST_ROUNDS, Unmetered, comes_too_often, identify};
 use super::replies::{cors_of, metadata, preflight, refuse, version_of};
 use super::services::Services;
 use super::snapshot::Snapshot;
@@ -19,7 +20,7 @@ use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
 use crate::guard::authn::certificate::ClientCertificate;
 use crate::guard::authn::inquiry::Waiter;
-use crate::guard::authn::{Credentials, Occasion, Verdict, presented};
+use crate::guard::authn::{Credentials, Occasion, presented};
 use crate::guard::gate::{Accepts, Admitted, Passage, Purpose};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
@@ -99,9 +100,6 @@ struct Asking<'a> {
     now: Now,
 }
 
-/// How often a request may wait for another server: keys may change while they are fetched.
-const MOST_ROUNDS: u32 = 2;
-
 /// What a request is made of once its head was let through.
 pub(super) struct Parts {
     pub(super) exchange: Exchange,
@@ -151,7 +149,7 @@ pub fn enter(
     };
     let known = Known { exchange, snapshot, purpose, accepts, cors };
     let credentials = known.snapshot.authentication.tagged(presented(head));
-    if let Some(refusal) = known.comes_too_often(&credentials, &admitted, now) {
+    if let Some(refusal) = comes_too_often(&known.snapshot, &credentials, &admitted, now) {
         return Err(known.refuse(head, &refusal));
     }
     let asking = Asking { head, peer, reader, rounds: 0, now };
@@ -177,24 +175,6 @@ pub fn enter_again(
 }
 
 impl Known {
-    /// Is it too much already, whoever it is?
-    fn comes_too_often(
-        &self,
-        credentials: &Credentials<'_>,
-        admitted: &Admitted,
-        now: Now,
-    ) -> Option<Refusal> {
-        let address = admitted.address()?;
-        let authentication = &self.snapshot.authentication;
-        let identity = || authentication.identity(credentials);
-        let rate = &self.snapshot.rate;
-        let early = rate.before_authentication(address, credentials.tag(), identity, now);
-        // Who presents nothing is told to authenticate, however often it asks.
-        let asks_in_vain = authentication.is_on() && credentials.are_absent();
-        early.err().filter(|_| !asks_in_vain)
-    }
-
-    /// Who is it, and is it too much? Also: can it be recorded?
     fn identify(
         mut self,
         asking: &Asking<'_>,
@@ -209,39 +189,16 @@ impl Known {
             may_wait: rounds < MOST_ROUNDS,
             certificate: peer.certificate.as_deref(),
         };
-        let (verdict, errand) =
-            self.snapshot.authentication.authenticate(admitted, credentials, &occasion);
-        if let Some(errand) = errand {
-            self.exchange.services().outbound.send(errand);
-        }
-        let authenticated = match verdict {
-            Verdict::Known(authenticated) => authenticated,
-            Verdict::Later(admitted, waiter) => {
-                let rounds = rounds + 1;
-                let waiting = Waiting { known: self, admitted, waiter, rounds };
-                return Err(Stop::Wait(Box::new(waiting)));
-            }
-            Verdict::Refused(admitted, refusal) => {
-                if let (Refusal::BadCredentials(_), Some(address)) = (&refusal, admitted.address())
-                {
-                    let identity = self.snapshot.authentication.identity(credentials);
-                    let (rate, tag) = (&self.snapshot.rate, credentials.tag());
-                    rate.failed(address, tag, identity.as_ref(), now);
-                }
-                return Err(self.refuse(head, &refusal));
-            }
-        };
-        self.exchange.set_principal(authenticated.principal());
-        if !self.exchange.services().audit.is_able() {
-            return Err(self.refuse(head, &Refusal::Unrecorded));
-        }
-        let policy = &self.snapshot.policy;
-        match self.snapshot.rate.meter(authenticated, credentials.tag(), policy, now) {
+        match identify(&mut self.exchange, &self.snapshot, admitted, credentials, &occasion) {
             Ok(metered) => {
                 let Self { exchange, snapshot, purpose, accepts, cors } = self;
                 Ok(Entered { exchange, snapshot, metered, purpose, accepts, cors })
             }
-            Err(refusal) => Err(self.refuse(head, &refusal)),
+            Err(Unmetered::Later(admitted, waiter)) => {
+                let rounds = rounds + 1;
+                Err(Stop::Wait(Box::new(Waiting { known: self, admitted, waiter, rounds })))
+            }
+            Err(Unmetered::Refused(refusal)) => Err(self.refuse(head, &refusal)),
         }
     }
 

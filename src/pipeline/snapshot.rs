@@ -83,7 +83,7 @@ impl Snapshot {
 
     /// The policy as it is for who makes a call.
     pub fn view_of<'s>(&'s self, call: &'s Call) -> View<'s> {
-        let place = Place::At(call.address());
+        let place = Place::At(call.transport(), call.address());
         self.policy.for_caller(Caller { principal: call.principal(), place })
     }
 }

@@ -6,6 +6,7 @@ mod builder;
 mod first_start;
 pub(crate) mod inspection;
 mod material;
+mod network;
 mod outbound;
 mod revocation;
 mod running;

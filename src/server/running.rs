@@ -1,20 +1,20 @@
 //! A server that runs: its threads, its listeners, and what a reload and a drain do to them.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use rustls::ServerConfig;
 
 use super::administration::{self, Orders};
-use super::builder::{Builder, Extras, Origin, StartError, bind};
+use super::builder::{Builder, Extras, Origin, StartError};
 use super::first_start::FirstKey;
 use super::material::StateDirectory;
+use super::network::{Doors, Fresh, Network};
 use super::outbound::{authorities, outbound};
 use super::tls_files::TlsFiles;
 use super::watch::Watch;
@@ -22,6 +22,7 @@ use super::{snapshot, tls};
 use crate::actors::admin::Admin;
 use crate::actors::audit::AuditLog;
 use crate::actors::handlers::Handlers;
+use crate::actors::listener::Listening;
 use crate::actors::mailbox::Mailbox;
 use crate::actors::outbound::OutboundHttp;
 use crate::actors::reactor::{Hooks, Parts, Reactor};
@@ -45,7 +46,9 @@ pub struct Server {
     reactor: Reactor<Running>,
     services: Arc<Services>,
     addresses: Vec<SocketAddr>,
+    tcp_addresses: Vec<SocketAddr>,
     url: Option<String>,
+    urls: Vec<String>,
     first_key: Option<Arc<FirstKey>>,
     authority: Option<PathBuf>,
     stdio: Option<Stdio>,
@@ -60,7 +63,7 @@ impl Server {
         let configuration = load(&origin, stdio_only)?;
         let state = state_directory(&configuration)?;
         let tls_files = tls_files(&configuration);
-        let Network { sockets, tls, addresses, url, authority } =
+        let Network { listeners, doors, addresses, tcp_addresses, url, urls, authority } =
             Network::open(&configuration, state.as_ref())?;
         let control = administration::socket(&configuration)?;
         let orders = Orders::load(state.as_ref())?;
@@ -77,7 +80,7 @@ impl Server {
         let asking: Arc<dyn Outbound> = Arc::clone(&outbound) as Arc<dyn Outbound>;
         let services = Arc::new(Services::new(snapshot, audit, Box::new(handlers), asking, timer)?);
         services.blocks.replace(&orders.blocks);
-        let parts = parts(&configuration, &services, &mailbox, sockets, Arc::clone(&tls))?;
+        let parts = parts(&configuration, &services, &mailbox, listeners)?;
         let rights = Arc::new(ArcSwap::from_pointee(configuration.admin.clone()));
         let desk = administration::Parts {
             services: Arc::clone(&services),
@@ -95,7 +98,7 @@ impl Server {
             origin,
             extras,
             stdio_only,
-            tls,
+            doors,
             first_key: first_key.clone(),
             watch: Watch::new(watched),
             tls_files,
@@ -114,7 +117,9 @@ impl Server {
             reactor,
             services,
             addresses,
+            tcp_addresses,
             url,
+            urls,
             first_key,
             authority,
             stdio,
@@ -124,12 +129,22 @@ impl Server {
         })
     }
 
-    /// The addresses it listens on, with the ports the system chose.
+    /// The addresses where it speaks HTTP, with the ports the system chose.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// The URL of the endpoint, if it listens.
+    /// The addresses where it takes lines over TCP.
+    pub fn tcp_addresses(&self) -> &[SocketAddr] {
+        &self.tcp_addresses
+    }
+
+    /// All that it listens at, as URLs: `https`, `http`, `tls` and `tcp`.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// The URL of the endpoint of HTTP, if there is one.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
     }
@@ -182,53 +197,12 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// The listening side of a server.
-struct Network {
-    sockets: Vec<TcpListener>,
-    tls: Arc<ArcSwapOption<ServerConfig>>,
-    addresses: Vec<SocketAddr>,
-    url: Option<String>,
-    authority: Option<PathBuf>,
-}
-
-impl Network {
-    /// Makes or reads certificates and opens the listening sockets.
-    fn open(
-        configuration: &Configuration,
-        state: Option<&StateDirectory>,
-    ) -> Result<Self, StartError> {
-        let tls = Arc::new(ArcSwapOption::empty());
-        let Some(listener) = &configuration.http else {
-            return Ok(Self {
-                sockets: Vec::new(),
-                tls,
-                addresses: Vec::new(),
-                url: None,
-                authority: None,
-            });
-        };
-        if let Some(settings) = &listener.tls {
-            tls.store(Some(Arc::new(tls::server_config(settings, state)?)));
-        }
-        let authority = listener.tls.as_ref().zip(state);
-        let authority =
-            authority.and_then(|(settings, state)| tls::authority_file(settings, state));
-        let sockets = bind(&listener.addresses)?;
-        let addresses: Vec<_> =
-            sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
-        let scheme = if listener.tls.is_some() { "https" } else { "http" };
-        let url = addresses.first().map(|a| format!("{scheme}://{a}{}", listener.path));
-        Ok(Self { sockets, tls, addresses, url, authority })
-    }
-}
-
 /// What the reactor is made of; starts the workers if there is something for them.
 fn parts(
     configuration: &Configuration,
     services: &Arc<Services>,
     mailbox: &Arc<Mailbox>,
-    listeners: Vec<TcpListener>,
-    tls: Arc<ArcSwapOption<ServerConfig>>,
+    listeners: Vec<Listening>,
 ) -> Result<Parts, StartError> {
     let limits = &configuration.limits;
     let queue = ReadyQueue::new(limits.max_connections);
@@ -237,11 +211,10 @@ fn parts(
         let workers = configuration.runtime.worker_threads(cores);
         worker::start(workers, &queue).map_err(StartError::system("worker threads"))?;
     }
-    let settings = configuration.http.as_ref().and_then(|listener| listener.tls.as_ref());
+    let settings = configuration.network_tls();
     let handshake_timeout = settings.map_or(tls::NO_HANDSHAKE, |tls| tls.handshake_timeout);
     Ok(Parts {
         listeners,
-        tls,
         caps: Caps::new(limits.max_connections, limits.max_connections_per_address),
         around: Arc::new(Surroundings {
             services: Arc::clone(services),
@@ -263,6 +236,7 @@ fn load(origin: &Origin, stdio_only: bool) -> Result<Configuration, StartError> 
     if stdio_only {
         configuration.stdio = true;
         configuration.http = None;
+        configuration.tcp = None;
         // Clients start many such servers, with one configuration.
         configuration.admin.enabled = false;
     }
@@ -271,7 +245,7 @@ fn load(origin: &Origin, stdio_only: bool) -> Result<Configuration, StartError> 
 
 /// Opens the state directory if anything is to be kept in it.
 fn state_directory(configuration: &Configuration) -> Result<Option<StateDirectory>, StartError> {
-    if configuration.http.is_none() && !configuration.admin.enabled {
+    if !configuration.has_network() && !configuration.admin.enabled {
         return Ok(None);
     }
     let path = &configuration.runtime.state_directory;
@@ -307,13 +281,18 @@ fn audit(configuration: &Configuration) -> Result<Started, StartError> {
 }
 
 /// What of a configuration only a restart can change.
-fn listeners(configuration: &Configuration) -> Option<(&[SocketAddr], bool)> {
-    let listener = configuration.http.as_ref()?;
-    Some((&listener.addresses, listener.tls.is_some()))
+/// What only a restart can change of the listeners: where each is, and whether it speaks TLS.
+fn listeners(configuration: &Configuration) -> [Option<(&[SocketAddr], bool)>; 2] {
+    let http = configuration.http.as_ref();
+    let tcp = configuration.tcp.as_ref();
+    [
+        http.map(|listener| (listener.addresses.as_slice(), listener.tls.is_some())),
+        tcp.map(|listener| (listener.addresses.as_slice(), listener.tls.is_some())),
+    ]
 }
 
 fn tls_files(configuration: &Configuration) -> TlsFiles {
-    TlsFiles::of(configuration.http.as_ref().and_then(|listener| listener.tls.as_ref()))
+    TlsFiles::of(configuration.network_tls())
 }
 
 fn control_socket(configuration: &Configuration) -> (bool, &Path, Option<u32>) {
@@ -328,7 +307,7 @@ struct Running {
     origin: Origin,
     extras: Extras,
     stdio_only: bool,
-    tls: Arc<ArcSwapOption<ServerConfig>>,
+    doors: Doors,
     first_key: Option<Arc<FirstKey>>,
     watch: Watch,
     tls_files: TlsFiles,
@@ -359,17 +338,15 @@ impl Running {
         let (mut snapshot, watched) =
             snapshot::build(number, &next, first_key, &self.extras, rate, known, &self.orders)?;
         let authorities = authorities(&next)?;
-        let tls = match next.http.as_ref().and_then(|listener| listener.tls.as_ref()) {
-            Some(settings) => Some(Arc::new(tls::server_config(settings, state.as_ref())?)),
-            None => None,
-        };
+        let fresh = Fresh::read(&next, state.as_ref())?;
         self.warn_of_what_needs_a_restart(&next);
         if listeners(&next) == listeners(&self.configuration) {
-            self.tls.store(tls);
+            self.doors.put_in_force(fresh);
         } else {
             // The listeners are still the former ones, and what they are told must fit them.
             snapshot.http = snapshot::http_face(&self.configuration);
             next.http.clone_from(&self.configuration.http);
+            next.tcp.clone_from(&self.configuration.tcp);
         }
         self.outbound.trust(&authorities);
         self.rights.store(Arc::new(next.admin.clone()));

@@ -156,7 +156,7 @@ pub(super) fn authentication(
         kept.unwrap_or_else(|| Arc::new(Introspection::new(settings.clone())))
     });
     let mtls = settings.mtls.as_ref().filter(|_| has(AuthenticationMethod::Mtls));
-    let tls = configuration.http.as_ref().and_then(|listener| listener.tls.as_ref());
+    let tls = configuration.network_tls();
     let certificates = match (mtls, tls) {
         (Some(mtls), Some(tls)) => Some(Certificates {
             mtls: mtls.clone(),

@@ -36,9 +36,10 @@ const CA_DAYS: u64 = 3_650;
 /// A certificate that is valid for a shorter time is made anew.
 const RENEW_DAYS: u64 = 30;
 
-/// Makes the TLS configuration of a listener.
+/// Makes the TLS configuration of a listener where this is spoken.
 pub(super) fn server_config(
     settings: &TlsSettings,
+    protocol: &[u8],
     state: Option<&StateDirectory>,
 ) -> Result<ServerConfig, StartError> {
     let (chain, key) = match (&settings.identity, state) {
@@ -68,7 +69,7 @@ pub(super) fn server_config(
             "the certificate and the private key cannot be used together: {error}"
         ))
     })?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![protocol.to_vec()];
     config.ignore_client_order = true;
     // The client keeps its session, sealed in a ticket: a table of sessions here would hold memory
     // of connections that are gone. The keys of tickets change by themselves and with every reload:

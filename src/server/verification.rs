@@ -57,7 +57,7 @@ impl Chain {
     /// # Errors
     /// The server could not verify any.
     pub(crate) fn of_client(&self, server: &Configuration) -> Result<ClientVerdict, StartError> {
-        let settings = server.http.as_ref().and_then(|listener| listener.tls.as_ref());
+        let settings = server.network_tls();
         let provider = Arc::new(ring::default_provider());
         let verifier = settings.map(|it| tls::client_verifier(it, provider)).transpose()?;
         let Some(verifier) = verifier.flatten() else {

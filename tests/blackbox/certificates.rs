@@ -159,7 +159,7 @@ fn say() -> Request {
     echo("none").anonymous()
 }
 
-fn start(settings: &Settings) -> Server {
+pub(crate) fn start(settings: &Settings) -> Server {
     let directory = Directory::new();
     let text = settings.text(&directory);
     let text = text.replace("[authentication]\n", "[authentication]\nmethods = METHODS\n");

@@ -49,4 +49,5 @@ mod subscriptions;
 mod task_questions;
 mod task_requests;
 mod tasks;
+mod tcp;
 mod tokens;

@@ -22,10 +22,10 @@ const PLACES: [(&str, &[&str], &str); 21] = [
     (
         r"\brustls\b",
         &[
+            "actors/listener.rs",
             "actors/outbound.rs",
-            "actors/reactor.rs",
             "connection/wire.rs",
-            "server/running.rs",
+            "server/network.rs",
             "server/tls.rs",
             "server/verification.rs",
         ],
@@ -132,8 +132,8 @@ mod tests {
         ] {
             assert_eq!(found("src/guard/a.rs", text), 1, "{text}");
         }
-        assert_eq!(found("src/actors/reactor.rs", "use rustls::server::Acceptor;"), 1);
-        assert_eq!(found("src/actors/reactor.rs", "use rustls::ServerConfig;"), 0);
+        assert_eq!(found("src/actors/listener.rs", "use rustls::server::Acceptor;"), 1);
+        assert_eq!(found("src/actors/listener.rs", "use rustls::ServerConfig;"), 0);
         assert_eq!(found("src/config/a.rs", "toml::from_str(text)"), 0);
         assert_eq!(found("src/guard/a.rs", "// mio\nlet a = \"mio\";"), 0);
         assert_eq!(found("src/guard/a.rs", "#[cfg(test)]\nmod tests {\n    use mio::Token;\n}"), 0);

@@ -7,8 +7,8 @@ use lexopt::{Arg, Parser, ValueExt as _};
 use serde_json::{Map, Value};
 
 use super::{Command, UsageError};
+use crate::base::transport::Transport;
 use crate::guard::authz::question::{Question, Subject};
-use crate::guard::authz::rule::Way;
 
 /// What is to be done with a policy.
 #[derive(Debug, PartialEq)]
@@ -36,7 +36,7 @@ fn explain(parser: &mut Parser) -> Result<Command, UsageError> {
         roles: Vec::new(),
         scopes: None,
         claims: Vec::new(),
-        way: Way::Http,
+        transport: Transport::Http,
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         subject: Subject::Tool(String::new()),
         arguments: Map::new(),
@@ -54,7 +54,7 @@ fn explain(parser: &mut Parser) -> Result<Command, UsageError> {
                 question.scopes.get_or_insert_default().push(parser.value()?.string()?);
             }
             Arg::Long("claim") => add_claim(&mut question.claims, &parser.value()?.string()?)?,
-            Arg::Long("transport") => question.way = way(&parser.value()?.string()?)?,
+            Arg::Long("transport") => question.transport = transport(&parser.value()?.string()?)?,
             Arg::Long("address") => question.address = parser.value()?.parse()?,
             Arg::Long("tool") => ask_about(Subject::Tool(parser.value()?.string()?))?,
             Arg::Long("resource") => ask_about(Subject::Resource(parser.value()?.string()?))?,
@@ -101,12 +101,9 @@ fn add_claim(claims: &mut Vec<(String, Vec<String>)>, text: &str) -> Result<(), 
     Ok(())
 }
 
-fn way(text: &str) -> Result<Way, UsageError> {
-    match text {
-        "stdio" => Ok(Way::Stdio),
-        "http" => Ok(Way::Http),
-        _ => Err(UsageError("a transport is stdio or http".into())),
-    }
+fn transport(text: &str) -> Result<Transport, UsageError> {
+    let known = Transport::ALL.into_iter().find(|transport| transport.name() == text);
+    known.ok_or_else(|| UsageError("a transport is stdio, tcp, http or websocket".into()))
 }
 
 fn method(name: &str) -> Result<Subject, UsageError> {

@@ -60,7 +60,7 @@ fn an_empty_file_offers_no_transport() {
     assert_eq!(
         read("").unwrap_err().to_string(),
         "e.toml:1: transports: there is no transport, so nobody could call; \
-         add [transports.stdio] or [transports.http]"
+         add [transports.stdio], [transports.http] or [transports.tcp]"
     );
 }
 

@@ -29,6 +29,11 @@ impl Sources for Machine {
             "ERLMCP_TLS_CERT" => "/etc/erlmcp/tls/server.crt",
             "ERLMCP_TLS_KEY" => "/etc/erlmcp/tls/server.key",
             "ERLMCP_TLS_CA" => "/etc/erlmcp/tls/ca.crt",
+            "JWT_ISSUER" => "https://auth.yourdomain.com",
+            "JWT_AUDIENCE" => "erlmcp-production",
+            "JWT_JWKS_URL" => "https://auth.yourdomain.com/jwks.json",
+            "OAUTH2_INTROSPECTION_URL" => "https://auth.yourdomain.com/introspect",
+            "OAUTH2_CLIENT_ID" => "erlmcp",
             "OAUTH2_CLIENT_SECRET" => "a secret of the client",
             "HOME" => "/home/operator",
             _ => return Err(VariableError::Unset),
@@ -163,7 +168,7 @@ fn the_commented_file_names_every_key_there_is() {
     for line in lines.iter().filter(|line| line.marker != Marker::Prose) {
         shown.entry(line.section.clone()).or_default().extend(key(line.text));
     }
-    let unavailable = ["tcp", "websocket", "alerts", "metrics"];
+    let unavailable = ["websocket", "alerts", "metrics"];
     let mut checked = 0;
     for (section, about) in context.schema() {
         for key in about.keys.into_iter().filter(|key| !unavailable.contains(key)) {
@@ -251,11 +256,19 @@ fn production_is_the_guide_as_far_as_this_version_goes() {
 
 #[test]
 fn every_shipped_file_that_needs_a_key_says_so_where_the_variable_is_missing() {
-    for text in [COMMENTED, STAGING, PRODUCTION] {
+    for (text, key, variable) in [
+        (COMMENTED, "key", "ERLMCP_API_KEY"),
+        (STAGING, "key", "ERLMCP_API_KEY"),
+        (PRODUCTION, "jwt.required_audience", "JWT_AUDIENCE"),
+        (PRODUCTION, "oauth2.client_secret", "OAUTH2_CLIENT_SECRET"),
+    ] {
         let problems = parse(text, "etc", &super::World::default()).unwrap_err().to_string();
-        let expected = "key: the environment variable ERLMCP_API_KEY is not set; set \
-                        ERLMCP_API_KEY before the start, or remove this reference";
-        assert!(problems.contains(expected), "{problems}");
+        let expected = format!(
+            "{key}: the environment variable {variable} is not set; set {variable} before the \
+             start, or remove this reference"
+        );
+        assert!(problems.contains(&expected), "{problems}");
+        assert!(!problems.contains("names no audience"), "{problems}");
         assert!(!problems.contains("there is no key"), "{problems}");
     }
 }

@@ -84,6 +84,15 @@ pub fn presented(head: &Head) -> Presented<'_> {
     }
 }
 
+/// The credential that stands in a message: a bearer token, with or without its scheme.
+pub fn presented_in(text: &str) -> Presented<'_> {
+    let secret = match text.split_once(' ') {
+        Some(_) => bearer(text.as_bytes()),
+        None => visible(text.as_bytes()),
+    };
+    secret.map_or(Presented::Unusable, Presented::Secret)
+}
+
 fn bearer(value: &[u8]) -> Option<&str> {
     let (scheme, token) = visible(value)?.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") { visible(token.trim().as_bytes()) } else { None }
@@ -252,6 +261,26 @@ impl Authentication {
             }
             (Some(proofs), _) => proofs.keys.knows(principal, unix_seconds),
         }
+    }
+
+    /// Vouches for the caller of a message whose connection has proved who it is from.
+    ///
+    /// # Errors
+    /// What it was proved with is not good any more.
+    pub fn vouch_again(
+        &self,
+        admitted: Admitted,
+        principal: &Arc<Principal>,
+        unix_seconds: u64,
+        now: Now,
+    ) -> Result<Authenticated, Refusal> {
+        let why = self.revoked(principal, unix_seconds);
+        let is_good = self.vouches_for(principal, unix_seconds, now)
+            && is_near(principal, admitted.address());
+        if is_good {
+            return Ok(Authenticated { admitted, principal: Arc::clone(principal) });
+        }
+        Err(Refusal::BadCredentials(why.unwrap_or("credential_over")))
     }
 
     /// Vouches for the caller of a request over the network, or not, or not yet. The errand is to

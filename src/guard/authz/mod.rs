@@ -205,7 +205,8 @@ impl Policy {
             (Needs::ToolPermission, Target::Nothing) => Some(Permission::Execute),
         };
         let refusal = {
-            let caller = Caller { principal: call.principal(), place: Place::At(call.address()) };
+            let place = Place::At(call.transport(), call.address());
+            let caller = Caller { principal: call.principal(), place };
             let thing = thing_of(&call, &target);
             let nothing = Map::new();
             let given = call.params().get("arguments").and_then(|given| given.as_object());

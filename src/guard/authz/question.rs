@@ -6,9 +6,10 @@ use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
-use super::rule::{Arguments, Caller, Place, Thing, Way};
+use super::rule::{Arguments, Caller, Place, Thing};
 use super::{Policy, Verdict};
 use crate::base::principal::{AuthMethod, Principal};
+use crate::base::transport::Transport;
 use crate::mcp::methods::{Method, Needs, Permission};
 
 /// What is asked about.
@@ -54,7 +55,7 @@ pub struct Question {
     /// The claims of its token.
     pub claims: Vec<(String, Vec<String>)>,
     /// What it comes over.
-    pub way: Way,
+    pub transport: Transport,
     /// From where, over a network.
     pub address: IpAddr,
     /// What it wants.
@@ -85,20 +86,18 @@ impl Question {
         tool: impl Fn(&str) -> Option<Permission>,
         told: impl Fn(&Verdict<'_>) -> String,
     ) -> Option<Answer> {
-        let method = match (self.way, &self.scopes, self.claims.is_empty()) {
-            (Way::Stdio, _, _) => AuthMethod::Local,
-            (Way::Http, None, true) => AuthMethod::ApiKey,
-            (Way::Http, _, _) => AuthMethod::Jwt,
+        let method = match (self.transport, &self.scopes, self.claims.is_empty()) {
+            (Transport::Stdio, _, _) => AuthMethod::Local,
+            (_, None, true) => AuthMethod::ApiKey,
+            _ => AuthMethod::Jwt,
         };
         let principal = Principal {
             scopes: self.scopes.clone(),
             claims: self.claims.clone(),
             ..Principal::new(method, &*self.user, self.roles.clone())
         };
-        let place = match self.way {
-            Way::Stdio => Place::At(None),
-            Way::Http => Place::At(Some(self.address)),
-        };
+        let address = Some(self.address).filter(|_| self.transport != Transport::Stdio);
+        let place = Place::At(self.transport, address);
         let view = policy.for_caller(Caller { principal: &principal, place });
         let (method, thing, needs) = match &self.subject {
             Subject::Tool(name) => (Method::ToolsCall, Thing::Tool(name), Some(tool(name)?)),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::argument::ArgumentCondition;
 use crate::base::principal::{AuthMethod, Principal};
+use crate::base::transport::Transport;
 use crate::base::wildcard::Wildcard;
 use crate::mcp::methods::Method;
 
@@ -20,15 +21,6 @@ pub enum Effect {
     Allow,
     /// Refuses it, whatever else says.
     Deny,
-}
-
-/// What a caller comes over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Standard input and output.
-    Stdio,
-    /// HTTP.
-    Http,
 }
 
 /// A line of the configuration. Two that differ in nothing else say the same.
@@ -63,7 +55,7 @@ pub struct Rule {
     /// Claims of a verified token, each with the values of which it has one.
     pub claims: Vec<(String, Vec<String>)>,
     /// Transports.
-    pub transports: Option<Vec<Way>>,
+    pub transports: Option<Vec<Transport>>,
     /// Networks that the caller's address is in.
     pub networks: Option<Vec<IpNet>>,
     /// Methods.
@@ -92,8 +84,8 @@ pub struct Caller<'c> {
 pub enum Place {
     /// Not known.
     Unknown,
-    /// At this address, or at the other end of standard input and output.
-    At(Option<IpAddr>),
+    /// It comes over this, from this address if it has one.
+    At(Transport, Option<IpAddr>),
 }
 
 /// What a caller asks about.
@@ -126,14 +118,13 @@ impl Rule {
         let unless_known = self.effect == Effect::Deny;
         let is_user = |all: &Vec<Wildcard>| all.iter().any(|one| one.matches(&principal.user));
         let has_role = |all: &Vec<String>| all.iter().any(|one| roles.contains(&one.as_str()));
-        let is_way = |all: &Vec<Way>| match caller.place {
-            _ if principal.method == AuthMethod::Local => all.contains(&Way::Stdio),
-            Place::At(None) => all.contains(&Way::Stdio),
-            Place::At(Some(_)) => all.contains(&Way::Http),
+        let is_way = |all: &Vec<Transport>| match caller.place {
+            _ if principal.method == AuthMethod::Local => all.contains(&Transport::Stdio),
+            Place::At(transport, _) => all.contains(&transport),
             Place::Unknown => unless_known && !all.is_empty(),
         };
         let is_near = |all: &Vec<IpNet>| match caller.place {
-            Place::At(address) => address.is_some_and(|address| is_in(all, address)),
+            Place::At(_, address) => address.is_some_and(|address| is_in(all, address)),
             Place::Unknown => unless_known && !all.is_empty(),
         };
         self.users.as_ref().is_none_or(is_user)

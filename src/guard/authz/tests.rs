@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::argument::{ArgumentCondition, Condition};
-use super::rule::{Effect, Line, Way};
+use super::rule::{Effect, Line};
 use super::*;
 use crate::base::principal::AuthMethod;
+use crate::base::transport::Transport;
 use crate::base::wildcard::Wildcard;
 use crate::guard::settings::Lines;
 
@@ -79,7 +80,8 @@ fn call<'p>(
     arguments: &Value,
 ) -> Verdict<'p> {
     let address = "192.0.2.1".parse().unwrap();
-    let view = policy.for_caller(Caller { principal, place: Place::At(Some(address)) });
+    let view =
+        policy.for_caller(Caller { principal, place: Place::At(Transport::Http, Some(address)) });
     let arguments = Arguments::Are(arguments.as_object().unwrap());
     view.judge(Method::ToolsCall, Thing::Tool(tool), Some(Permission::Execute), arguments)
 }
@@ -153,8 +155,8 @@ fn every_condition_must_hold() {
     assert!(deny(&|rule| rule.claims = vec![("department".into(), vec!["ops".into()])]));
     assert!(!deny(&|rule| rule.claims = vec![("department".into(), vec!["hr".into()])]));
     assert!(!deny(&|rule| rule.claims = vec![("other".into(), vec!["it".into()])]));
-    assert!(deny(&|rule| rule.transports = Some(vec![Way::Http])));
-    assert!(!deny(&|rule| rule.transports = Some(vec![Way::Stdio])));
+    assert!(deny(&|rule| rule.transports = Some(vec![Transport::Http])));
+    assert!(!deny(&|rule| rule.transports = Some(vec![Transport::Stdio])));
     assert!(deny(&|rule| rule.networks = Some(vec!["192.0.2.0/24".parse().unwrap()])));
     assert!(!deny(&|rule| rule.networks = Some(vec!["10.0.0.0/8".parse().unwrap()])));
     assert!(deny(&|rule| rule.methods = Some(vec![Method::ToolsCall])));

@@ -25,6 +25,7 @@ use super::validate::Call;
 use crate::base::clock::Now;
 use crate::base::principal::{AuthMethod, Principal};
 use crate::base::source::source;
+use crate::base::transport::Transport;
 use crate::mcp::methods::Method;
 use bucket::{Buckets, Class, Empty, Rate};
 use calls::CallRates;
@@ -50,6 +51,11 @@ impl Metered {
     /// Who the request is from.
     pub fn principal(&self) -> &Arc<Principal> {
         self.authenticated.principal()
+    }
+
+    /// What it came over.
+    pub fn transport(&self) -> Transport {
+        self.authenticated.admitted().transport()
     }
 
     /// Where it is from; `None` over stdio.

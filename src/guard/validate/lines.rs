@@ -14,19 +14,18 @@ use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::meta::{RequestMeta, claimed_version};
 use crate::mcp::methods::Method;
-use crate::proto::json::JsonLimits;
-use crate::proto::jsonrpc::{self, Message};
+use crate::proto::jsonrpc::{self, Malformed, Message};
 
-/// Checks a line; `session` is the session of this stream, if `initialize` has opened one.
+/// Checks what was read in a line; `session` is the session of this stream, if `initialize` has
+/// opened one.
 pub fn check(
     metered: Metered,
-    line: &[u8],
-    limits: JsonLimits,
+    read: Result<Message, Malformed>,
     session: Option<&Arc<Session>>,
 ) -> Result<Incoming, Box<Refused>> {
     let spoken = session.map_or(Version::ASSUMED, |session| session.version);
     let refuse = |refusal, id, version, method| Box::new(Refused { refusal, id, version, method });
-    let message = match jsonrpc::parse(line, limits) {
+    let message = match read {
         Ok(message) => message,
         Err(malformed) => {
             let session = session.filter(|session| session.version.has_batches());
@@ -86,9 +85,10 @@ fn may_come_first(method: Option<Method>) -> bool {
 mod tests {
     use super::*;
     use crate::guard::rate::uncounted;
+    use crate::proto::json::JsonLimits;
 
     fn verdict(line: &str) -> Result<Incoming, Box<Refused>> {
-        check(uncounted(), line.as_bytes(), JsonLimits::default(), None)
+        check(uncounted(), jsonrpc::parse(line.as_bytes(), JsonLimits::default()), None)
     }
 
     fn code(line: &str) -> i64 {

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::rate::Metered;
 use crate::base::principal::Principal;
+use crate::base::transport::Transport;
 use crate::mcp::era::Version;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::meta::RequestMeta;
@@ -36,6 +37,11 @@ impl Call {
     /// Who makes it.
     pub fn principal(&self) -> &Arc<Principal> {
         self.metered.principal()
+    }
+
+    /// What it came over.
+    pub fn transport(&self) -> Transport {
+        self.metered.transport()
     }
 
     /// Where it is from; `None` over stdio.

@@ -142,6 +142,11 @@ impl Session {
             || state.streams.values().any(|stream| stream.has_reader())
     }
 
+    /// True while a request has no answer.
+    pub fn is_running(&self) -> bool {
+        !self.state.lock().running.is_empty()
+    }
+
     /// The least severe level of log messages that the client wants.
     pub fn log_level(&self) -> Option<LogLevel> {
         self.state.lock().log_level

@@ -111,7 +111,7 @@ pub fn resources(
     };
     let (services, snapshot) = (Arc::clone(services), Arc::clone(snapshot));
     let (version, principal) = (call.version(), Arc::clone(call.principal()));
-    let place = Place::At(call.address());
+    let place = Place::At(call.transport(), call.address());
     Ok(Work::Blocking(Blocking::plain(Arc::new(move |_: &Context| {
         let view = snapshot.policy.for_caller(Caller { principal: &principal, place });
         let (items, next) = collect(&snapshot, &view, version, provider, last.clone())?;

@@ -264,7 +264,7 @@ impl Connection {
         std::mem::take(&mut self.received)
     }
 
-    fn through(&mut self, end: &[u8]) -> Vec<u8> {
+    pub fn through(&mut self, end: &[u8]) -> Vec<u8> {
         loop {
             let at = self.received.windows(end.len()).position(|window| window == end);
             if let Some(at) = at {
@@ -292,7 +292,7 @@ impl Connection {
     }
 
     /// Reads once; false at the end.
-    fn fill(&mut self) -> bool {
+    pub fn fill(&mut self) -> bool {
         let mut bytes = [0; 16 * 1024];
         let read = loop {
             let read = match &mut self.socket {

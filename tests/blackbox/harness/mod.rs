@@ -4,6 +4,7 @@
 pub mod admin;
 pub mod fixture;
 pub mod http;
+pub mod lines;
 pub mod process;
 pub mod provider;
 mod recorder;

@@ -231,6 +231,8 @@ pub struct Server {
     output: Receiver<String>,
     seen: Vec<String>,
     address: SocketAddr,
+    /// Where it takes lines, if it does.
+    tcp: Option<SocketAddr>,
     /// The certificate authority, if it serves TLS.
     authority: Option<PathBuf>,
 }
@@ -255,7 +257,8 @@ impl Server {
         let output = lines_of(child.stdout.take().unwrap());
         let address = "127.0.0.1:0".parse().unwrap();
         let seen = Vec::new();
-        let mut server = Self { directory, child, lines, output, seen, address, authority: None };
+        let (tcp, authority) = (None, None);
+        let mut server = Self { directory, child, lines, output, seen, address, tcp, authority };
         let line = server.wait_for("listening on http");
         let (_, url) = line.split_once("://").unwrap();
         server.address = url.split('/').next().unwrap().parse().unwrap();
@@ -321,6 +324,17 @@ impl Server {
                 Connection::tls(self.address, tls::client(&fs::read(authority).unwrap()))
             }
         }
+    }
+
+    /// Where it takes lines, which it tells behind where it speaks HTTP.
+    pub fn tcp_address(&mut self) -> SocketAddr {
+        if let Some(address) = self.tcp {
+            return address;
+        }
+        let line = self.wait_for("listening on t");
+        let address = line.split_once("://").unwrap().1.parse().unwrap();
+        self.tcp = Some(address);
+        address
     }
 
     /// Sends one request over a connection of its own and reads the whole answer.

@@ -3,6 +3,8 @@
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
+
 use super::{Conversation, is_on};
 
 /// Hears what is written to a process, and lends `Recorded` to hear what it says.
@@ -20,6 +22,13 @@ impl LineRecorder {
             for line in whole_lines(&mut self.begun) {
                 self.sent_line(&line);
             }
+        }
+    }
+
+    /// A message has come.
+    pub fn received(&self, message: &Value) {
+        if is_on() {
+            self.conversation.lock().unwrap().received(message);
         }
     }
 

@@ -1,0 +1,353 @@
+//! A connection that carries messages both ways, many at once, and its step: lines over TCP, and
+//! WebSocket. As over HTTP, a step is bounded and never waits.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::caps::Place;
+use super::codec::{Codec, Item};
+use super::conn::{Rest, Step, Surroundings};
+use super::link::{Link, Received};
+use crate::base::clock::Now;
+use crate::base::transport::Transport;
+use crate::guard::authn::certificate::ClientCertificate;
+use crate::mcp::outlet::Outlet;
+use crate::pipeline::messages::{Arrived, MessageRoad, Waiting};
+use crate::pipeline::road::Peer;
+use crate::proto::buffer::Buffer;
+
+/// Bytes that one step reads at most, and bytes that are taken from the outlet at once.
+const STEP_BYTES: usize = 256 * 1024;
+const TAKE_BYTES: usize = 64 * 1024;
+/// Messages that one step takes at most.
+const STEP_MESSAGES: u32 = 32;
+/// How long a message waits for another server to tell who it is from.
+const PROVING: Duration = Duration::from_secs(20);
+/// How long a peer may go on sending after our last word.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A connection; see the module.
+#[derive(Debug)]
+pub struct MessageConn {
+    link: Link,
+    address: IpAddr,
+    transport: Transport,
+    codec: Codec,
+    input: Buffer,
+    phase: Phase,
+    /// When the phase began.
+    since: Now,
+    /// When the last whole message came.
+    heard: Now,
+    /// When the message began that is not whole yet.
+    began: Option<Now>,
+    peer_closed: bool,
+    /// Nothing more is taken from the peer.
+    is_last: bool,
+    _place: Place,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// The TLS handshake; no byte of it moves its deadline.
+    Handshake,
+    /// Messages go both ways.
+    Open(Box<Open>),
+    /// All is sent; what the peer still sends is dropped, so that it can read our last words.
+    Linger,
+    /// Nothing more happens.
+    Closed,
+}
+
+/// What an open connection has.
+#[derive(Debug)]
+struct Open {
+    road: MessageRoad,
+    outlet: Arc<Outlet>,
+    ticket: u64,
+    /// A message of which another server is asked who it is from, and since when.
+    waiting: Option<(Box<Waiting>, Now)>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.road.close();
+    }
+}
+
+/// What came of a part of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// Go on.
+    Again,
+    /// A message was taken; go on.
+    Taken,
+    /// Bytes of the peer are needed.
+    Read,
+    /// Something else must happen first.
+    Rest,
+}
+
+impl MessageConn {
+    /// A fresh connection of lines.
+    pub fn lines(link: Link, address: IpAddr, place: Place, now: Now) -> Self {
+        Self {
+            link,
+            address,
+            transport: Transport::Tcp,
+            codec: Codec::lines(),
+            input: Buffer::new(),
+            phase: Phase::Handshake,
+            since: now,
+            heard: now,
+            began: None,
+            peer_closed: false,
+            is_last: false,
+            _place: place,
+        }
+    }
+
+    /// The address of the peer.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// One step. `None` if the connection is closed.
+    pub fn step(&mut self, mut step: Step<'_>) -> Option<Rest> {
+        let wants_more = self.work(&mut step).ok()?;
+        if matches!(self.phase, Phase::Closed) {
+            return None;
+        }
+        self.input.release();
+        Some(Rest { deadline: self.deadline(&step), wants_more })
+    }
+
+    /// Does what can be done now. True if it stopped for the sake of others.
+    fn work(&mut self, step: &mut Step<'_>) -> io::Result<bool> {
+        self.link.send(&[], step.now)?;
+        if matches!(self.phase, Phase::Handshake) && !self.link.is_handshaking() {
+            self.open(step)?;
+        }
+        if self.deadline(step).is_some_and(|deadline| deadline <= step.now) {
+            self.time_out(step)?;
+        }
+        let (mut bytes, mut messages, mut may_hold_more) = (0, 0, true);
+        while !matches!(self.phase, Phase::Closed) {
+            match self.turn(step)? {
+                Turn::Again => {}
+                Turn::Taken => {
+                    messages += 1;
+                    if messages >= STEP_MESSAGES {
+                        return Ok(true);
+                    }
+                }
+                Turn::Rest => break,
+                Turn::Read if self.peer_closed => self.end_of_input(step)?,
+                Turn::Read if !may_hold_more => break,
+                Turn::Read if bytes >= STEP_BYTES => return Ok(true),
+                Turn::Read => match self.read(step)? {
+                    Received::Bytes(count) => {
+                        bytes += count;
+                        // A short read has emptied the socket; what comes later is an event.
+                        may_hold_more = count == step.scratch.received.len() || step.hung_up;
+                    }
+                    Received::Nothing => break,
+                    Received::End => self.peer_closed = true,
+                    Received::Broken => return Err(io::ErrorKind::InvalidData.into()),
+                },
+            }
+        }
+        Ok(false)
+    }
+
+    fn turn(&mut self, step: &mut Step<'_>) -> io::Result<Turn> {
+        if self.link.stalled_since().is_some() {
+            return Ok(Turn::Rest);
+        }
+        let Phase::Open(open) = &mut self.phase else { return Ok(Turn::Read) };
+        let taken = open.outlet.take(open.ticket, TAKE_BYTES);
+        if !taken.frames.is_empty() {
+            let out = &mut step.scratch.response;
+            taken.frames.iter().for_each(|frame| self.codec.write(out, &frame.json));
+            let sent = self.link.send(out, step.now);
+            out.clear();
+            sent?;
+        }
+        if taken.superseded || taken.ended {
+            self.finish(step)?;
+            return Ok(Turn::Again);
+        }
+        if taken.more {
+            return Ok(Turn::Again);
+        }
+        let is_draining = step.around.is_draining.load(Ordering::Relaxed);
+        if is_draining || self.is_last {
+            return self.wind_up(step);
+        }
+        self.take(step)
+    }
+
+    /// Nothing more is taken: the end comes when what runs is answered.
+    fn wind_up(&mut self, step: &Step<'_>) -> io::Result<Turn> {
+        let Phase::Open(open) = &self.phase else { return Ok(Turn::Rest) };
+        open.road.input_ended();
+        if open.road.is_running() || open.outlet.queued_bytes() > 0 {
+            return Ok(Turn::Rest);
+        }
+        self.finish(step)?;
+        Ok(Turn::Again)
+    }
+
+    /// Takes the next message, or the one that waits.
+    fn take(&mut self, step: &Step<'_>) -> io::Result<Turn> {
+        let Phase::Open(open) = &mut self.phase else { return Ok(Turn::Read) };
+        let arrived = match open.waiting.take() {
+            Some((waiting, since)) => {
+                let is_late = since.plus(PROVING) <= step.now;
+                if !is_late && !waiting.is_over() {
+                    open.waiting = Some((waiting, since));
+                    return Ok(Turn::Rest);
+                }
+                open.road.arrive_again(*waiting, step.reader, is_late, step.now)
+            }
+            None => match self.codec.next(&mut self.input, open.road.most_bytes()) {
+                Item::Message(bytes) => {
+                    self.heard = step.now;
+                    self.began = None;
+                    open.road.arrive(bytes, step.reader, step.now)
+                }
+                Item::TooLong(id) => {
+                    self.heard = step.now;
+                    self.began = None;
+                    open.road.too_long(id.as_deref(), step.now)
+                }
+                Item::NeedMore => {
+                    let has_begun = !self.codec.is_idle(&self.input);
+                    self.began = has_begun.then(|| self.began.unwrap_or(step.now));
+                    return Ok(Turn::Read);
+                }
+            },
+        };
+        match arrived {
+            Arrived::Taken => {}
+            Arrived::Wait(waiting) => open.waiting = Some((waiting, step.now)),
+            Arrived::Last => self.is_last = true,
+        }
+        Ok(Turn::Taken)
+    }
+
+    fn read(&mut self, step: &mut Step<'_>) -> io::Result<Received> {
+        if matches!(self.phase, Phase::Linger) {
+            return self.link.drop_input(step.scratch);
+        }
+        let received = self.link.receive(step.scratch, &mut self.input)?;
+        if matches!(self.phase, Phase::Handshake) {
+            if received == Received::Broken {
+                step.around.services.counters.tls_handshake_failures.increment();
+            }
+            self.link.send(&[], step.now)?;
+            if !self.link.is_handshaking() {
+                self.open(step)?;
+            }
+        }
+        Ok(received)
+    }
+
+    fn open(&mut self, step: &Step<'_>) -> io::Result<()> {
+        let certificate = self.link.peer_certificate().map(ClientCertificate::new);
+        let peer = Peer { address: self.address, certificate: certificate.map(Arc::new) };
+        let services = Arc::clone(&step.around.services);
+        let outlet = Arc::new(Outlet::new(services.snapshot.load().outlet));
+        // Nobody else knows of it yet.
+        let ticket = outlet.attach(Arc::clone(step.reader));
+        let ticket = ticket.map_err(|_| io::ErrorKind::AlreadyExists)?;
+        let road = MessageRoad::new(services, Arc::clone(&outlet), self.transport, peer, None);
+        self.enter(Phase::Open(Box::new(Open { road, outlet, ticket, waiting: None })), step.now);
+        self.heard = step.now;
+        Ok(())
+    }
+
+    /// The peer sends nothing more. What it has sent is answered, if it still listens.
+    fn end_of_input(&mut self, step: &mut Step<'_>) -> io::Result<()> {
+        let Phase::Open(open) = &mut self.phase else {
+            self.phase = Phase::Closed;
+            return Ok(());
+        };
+        match self.codec.last(&mut self.input, open.road.most_bytes()) {
+            Item::Message(bytes) => {
+                let arrived = open.road.arrive(bytes, step.reader, step.now);
+                if let Arrived::Wait(waiting) = arrived {
+                    open.waiting = Some((waiting, step.now));
+                    return Ok(());
+                }
+            }
+            Item::TooLong(id) => drop(open.road.too_long(id.as_deref(), step.now)),
+            Item::NeedMore => {}
+        }
+        self.is_last = true;
+        Ok(())
+    }
+
+    /// Ends our side once all that waits is sent.
+    fn finish(&mut self, step: &Step<'_>) -> io::Result<()> {
+        self.link.finish(step.now)?;
+        let next = if self.peer_closed { Phase::Closed } else { Phase::Linger };
+        self.enter(next, step.now);
+        Ok(())
+    }
+
+    fn enter(&mut self, phase: Phase, now: Now) {
+        self.phase = phase;
+        self.since = now;
+    }
+
+    /// A deadline has passed.
+    fn time_out(&mut self, step: &Step<'_>) -> io::Result<()> {
+        let counters = &step.around.services.counters;
+        let is_stalled = self.link.stalled_since().is_some();
+        match &self.phase {
+            Phase::Open(open) if open.waiting.is_some() && !is_stalled => return Ok(()),
+            Phase::Open(_) if !is_stalled => {
+                counters.peer_timeouts.increment();
+                return self.finish(step);
+            }
+            Phase::Handshake => {
+                counters.tls_handshake_failures.increment();
+                counters.peer_timeouts.increment();
+            }
+            Phase::Open(_) => counters.peer_timeouts.increment(),
+            Phase::Linger | Phase::Closed => {}
+        }
+        self.phase = Phase::Closed;
+        Ok(())
+    }
+
+    /// When it must be run even if nothing happens.
+    fn deadline(&self, step: &Step<'_>) -> Option<Now> {
+        let limits = &step.around.limits;
+        if let Some(stalled) = self.link.stalled_since() {
+            return Some(stalled.plus(limits.write_stall));
+        }
+        match &self.phase {
+            Phase::Handshake => Some(self.since.plus(step.around.handshake_timeout)),
+            Phase::Linger => Some(self.since.plus(LINGER)),
+            Phase::Closed => None,
+            Phase::Open(open) => self.deadline_of(open, step.around),
+        }
+    }
+
+    fn deadline_of(&self, open: &Open, around: &Surroundings) -> Option<Now> {
+        if let Some((_, since)) = &open.waiting {
+            return Some(since.plus(PROVING));
+        }
+        let (limits, sessions) = (&around.limits, around.services.snapshot.load().sessions);
+        let stranger = (!open.road.has_proved()).then(|| self.since.plus(limits.head_timeout));
+        let slow = self.began.map(|began| began.plus(limits.body_timeout));
+        let idle = (!open.road.is_busy()).then(|| self.heard.plus(sessions.idle));
+        let old = Some(self.since.plus(sessions.lifetime));
+        [stranger, slow, idle, old].into_iter().flatten().min()
+    }
+}

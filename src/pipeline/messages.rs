@@ -1,0 +1,349 @@
+//! The road of messages over a connection of their own: lines over TCP, and WebSocket. Each message
+//! is asked who it is from; what it does not say itself, its connection has proved before. Behind
+//! that it is the road of lines.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::exchange::{Ending, Exchange, Transport};
+use super::identify::{MOST_ROUNDS, Unmetered, comes_too_often, identify, meter};
+use super::lines::LineRoad;
+use super::road::Peer;
+use super::services::Services;
+use super::snapshot::Snapshot;
+use crate::base::clock::{Now, unix_seconds};
+use crate::base::principal::Principal;
+use crate::base::secret::Secret;
+use crate::guard::authn::inquiry::Waiter;
+use crate::guard::authn::{Occasion, Presented, presented_in};
+use crate::guard::gate::{Admitted, admit_message};
+use crate::guard::rate::Metered;
+use crate::guard::refusal::Refusal;
+use crate::guard::validate::{answer, notice};
+use crate::mcp::era::Era;
+use crate::mcp::errors::RpcError;
+use crate::mcp::meta::claimed_version;
+use crate::mcp::outlet::{Outlet, Wake};
+use crate::proto::jsonrpc::{self, Id, Malformed, Message, Params};
+
+/// Where a credential stands in the `_meta` of a request: `Bearer`, a space and a token or key.
+pub const CREDENTIAL: &str = "erlmcp/authorization";
+/// Longest message of somebody who has proved nothing yet, in bytes.
+const STRANGERS_BYTES: usize = 64 * 1024;
+
+/// The messages of one connection; see the module.
+#[derive(Debug)]
+pub struct MessageRoad {
+    services: Arc<Services>,
+    lines: LineRoad,
+    transport: Transport,
+    peer: Peer,
+    proved: Mutex<Proved>,
+}
+
+/// What the connection has proved.
+#[derive(Debug, Default)]
+struct Proved {
+    /// Who has sent the last message that was let through.
+    last: Option<Arc<Principal>>,
+    /// Who a request is from that does not say so: a handshake proves it for the connection.
+    whole: Option<Arc<Principal>>,
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub enum Arrived {
+    /// It is answered, now or later.
+    Taken,
+    /// Another server is asked who it is from; then [`MessageRoad::arrive_again`].
+    Wait(Box<Waiting>),
+    /// It was refused, and nothing more is taken from this connection.
+    Last,
+}
+
+/// A message that rests until another server has told who it is from.
+#[derive(Debug)]
+pub struct Waiting {
+    asking: Asking,
+    admitted: Admitted,
+    waiter: Arc<Waiter>,
+}
+
+impl Waiting {
+    /// True if it can go on.
+    pub fn is_over(&self) -> bool {
+        self.waiter.has_answer()
+    }
+}
+
+/// A message of which it is not known yet who it is from.
+#[derive(Debug)]
+struct Asking {
+    exchange: Exchange,
+    snapshot: Arc<Snapshot>,
+    read: Read,
+    /// How often it has waited.
+    rounds: u32,
+}
+
+/// A message, and the credential that stood in it.
+#[derive(Debug)]
+struct Read {
+    message: Result<Message, Malformed>,
+    /// What was read, where it is no single message.
+    bytes: Vec<u8>,
+    credential: Option<Secret>,
+    is_modern: bool,
+}
+
+impl Read {
+    fn new(bytes: Vec<u8>, snapshot: &Snapshot) -> Self {
+        let mut message = jsonrpc::parse(&bytes, snapshot.json);
+        let bytes = if message.is_err() { bytes } else { Vec::new() };
+        let params = match &mut message {
+            Ok(Message::Request { params, .. } | Message::Notification { params, .. }) => {
+                Some(params)
+            }
+            _ => None,
+        };
+        let is_modern = params.as_ref().is_some_and(|params| claimed_version(params).is_some());
+        let credential = params.and_then(take_credential);
+        Self { message, bytes, credential, is_modern }
+    }
+
+    fn presented(&self) -> Presented<'_> {
+        let credential = self.credential.as_ref();
+        credential.map_or(Presented::Nothing, |secret| presented_in(secret.expose()))
+    }
+
+    fn is_request(&self) -> bool {
+        matches!(self.message, Ok(Message::Request { .. }))
+    }
+
+    fn id(&self) -> Option<&Id> {
+        match &self.message {
+            Ok(Message::Request { id, .. }) => Some(id),
+            Ok(_) => None,
+            Err(malformed) => malformed.id.as_ref(),
+        }
+    }
+}
+
+/// Takes the credential out of a message: nobody behind the guards sees it.
+fn take_credential(params: &mut Params) -> Option<Secret> {
+    let meta = params.get_mut("_meta")?.as_object_mut()?;
+    // What is no text is no credential, and not the same as none.
+    let text = meta.remove(CREDENTIAL)?.as_str().unwrap_or_default().to_owned();
+    Some(Secret::new(text))
+}
+
+impl MessageRoad {
+    /// The road of a connection over `transport` whose answers go into `outlet`; `proved` is who
+    /// it is from, if that was found out before its first message.
+    pub fn new(
+        services: Arc<Services>,
+        outlet: Arc<Outlet>,
+        transport: Transport,
+        peer: Peer,
+        proved: Option<Arc<Principal>>,
+    ) -> Self {
+        let address = Some(peer.address);
+        let lines = LineRoad::posted(Arc::clone(&services), outlet, transport, address);
+        let proved = Mutex::new(Proved { last: proved.clone(), whole: proved });
+        Self { services, lines, transport, peer, proved }
+    }
+
+    /// Longest message that is taken now, in bytes.
+    pub fn most_bytes(&self) -> usize {
+        let most = self.services.snapshot.load().message_bytes;
+        if self.has_proved() { most } else { most.min(STRANGERS_BYTES) }
+    }
+
+    /// True once a message was let through.
+    pub fn has_proved(&self) -> bool {
+        self.proved.lock().last.is_some()
+    }
+
+    /// True while a request has no answer yet, or the client listens.
+    pub fn is_busy(&self) -> bool {
+        self.lines.is_busy()
+    }
+
+    /// True while a request has no answer yet.
+    pub fn is_running(&self) -> bool {
+        self.lines.is_running()
+    }
+
+    /// A message that is longer than [`MessageRoad::most_bytes`]; `id` is the text of its id, if it
+    /// was found.
+    pub fn too_long(&self, id: Option<&str>, now: Now) -> Arrived {
+        self.lines.too_long(id, now);
+        if self.has_proved() { Arrived::Taken } else { Arrived::Last }
+    }
+
+    /// A whole message.
+    pub fn arrive(&self, bytes: Vec<u8>, reader: &Arc<dyn Wake>, now: Now) -> Arrived {
+        let snapshot = self.services.snapshot.load_full();
+        let address = self.peer.address;
+        let exchange = Exchange::begin(&self.services, self.transport, Some(address), now);
+        let read = Read::new(bytes, &snapshot);
+        let asking = Asking { exchange, snapshot, read, rounds: 0 };
+        if self.services.blocks.hold(address, unix_seconds) {
+            return self.refuse(asking, &Refusal::Blocked);
+        }
+        // Whoever begins with something else is no client: a browser, it may be, that a page has
+        // sent here with messages inside of its request.
+        if let (Err(malformed), false) = (&asking.read.message, self.has_proved()) {
+            let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
+            return self.refuse(asking, &Refusal::invalid(error));
+        }
+        let admitted = admit_message(self.transport, address);
+        if let Some(principal) = self.proved_before(&asking.read) {
+            return self.vouch(asking, admitted, &principal, now);
+        }
+        let too_much = {
+            let credentials = asking.snapshot.authentication.tagged(asking.read.presented());
+            comes_too_often(&asking.snapshot, &credentials, &admitted, now)
+        };
+        match too_much {
+            Some(refusal) => self.refuse(asking, &refusal),
+            None => self.identify(asking, admitted, reader, now),
+        }
+    }
+
+    /// The same once more, for a message that has waited: long enough if `is_late`.
+    pub fn arrive_again(
+        &self,
+        waiting: Waiting,
+        reader: &Arc<dyn Wake>,
+        is_late: bool,
+        now: Now,
+    ) -> Arrived {
+        let Waiting { asking, admitted, .. } = waiting;
+        if is_late {
+            return self.refuse(asking, &Refusal::Undecided);
+        }
+        self.identify(asking, admitted, reader, now)
+    }
+
+    /// Who has proved before that the message is from them, if it does not say so itself.
+    fn proved_before(&self, read: &Read) -> Option<Arc<Principal>> {
+        if read.credential.is_some() {
+            return None;
+        }
+        let proved = self.proved.lock();
+        // A request of the modern era stands alone; what is no request belongs to one.
+        let last = proved.last.as_ref().filter(|_| !read.is_request());
+        proved.whole.as_ref().or(last).cloned()
+    }
+
+    fn vouch(
+        &self,
+        mut asking: Asking,
+        admitted: Admitted,
+        principal: &Arc<Principal>,
+        now: Now,
+    ) -> Arrived {
+        let Asking { exchange, snapshot, .. } = &mut asking;
+        let authentication = &snapshot.authentication;
+        let known = authentication.vouch_again(admitted, principal, unix_seconds(), now);
+        let nothing = authentication.tagged(Presented::Nothing);
+        let metered = known.and_then(|known| meter(exchange, snapshot, known, &nothing, now));
+        match metered {
+            Ok(metered) => self.carry(asking, metered, now),
+            Err(refusal @ (Refusal::TooMany(..) | Refusal::Unrecorded)) => {
+                self.refuse_known(asking, &refusal)
+            }
+            Err(refusal) => self.refuse(asking, &refusal),
+        }
+    }
+
+    fn identify(
+        &self,
+        mut asking: Asking,
+        admitted: Admitted,
+        reader: &Arc<dyn Wake>,
+        now: Now,
+    ) -> Arrived {
+        let Asking { exchange, snapshot, read, rounds } = &mut asking;
+        let credentials = snapshot.authentication.tagged(read.presented());
+        let occasion = Occasion {
+            now,
+            unix_seconds: unix_seconds(),
+            wake: reader,
+            may_wait: *rounds < MOST_ROUNDS,
+            certificate: self.peer.certificate.as_deref(),
+        };
+        match identify(exchange, snapshot, admitted, &credentials, &occasion) {
+            Ok(metered) => self.carry(asking, metered, now),
+            Err(Unmetered::Later(admitted, waiter)) => {
+                asking.rounds += 1;
+                Arrived::Wait(Box::new(Waiting { asking, admitted, waiter }))
+            }
+            Err(Unmetered::Refused(refusal)) => self.refuse(asking, &refusal),
+        }
+    }
+
+    /// Takes a message whose sender is known and counted to where it is answered.
+    fn carry(&self, asking: Asking, metered: Metered, now: Now) -> Arrived {
+        let principal = Arc::clone(metered.principal());
+        let is_handshake = !asking.read.is_modern;
+        let session = self.lines.session().filter(|_| is_handshake);
+        if session.is_some_and(|session| session.principal.key != principal.key) {
+            return self.refuse(asking, &Refusal::NoSession);
+        }
+        {
+            let mut proved = self.proved.lock();
+            if is_handshake && asking.read.is_request() {
+                proved.whole = Some(Arc::clone(&principal));
+            }
+            proved.last = Some(principal);
+        }
+        let Asking { exchange, snapshot, read, .. } = asking;
+        self.lines.carry_read(exchange, snapshot, metered, (read.message, &read.bytes), now);
+        Arrived::Taken
+    }
+
+    fn refuse(&self, asking: Asking, refusal: &Refusal) -> Arrived {
+        let Asking { exchange, read, .. } = asking;
+        if matches!(read.message, Ok(Message::Notification { .. } | Message::Response { .. })) {
+            exchange.finish(&Ending::Refused(refusal, Era::Legacy));
+        } else {
+            self.lines.refuse(exchange, refusal, read.id());
+        }
+        let is_unwelcome = matches!(
+            refusal,
+            Refusal::BadCredentials(_) | Refusal::Blocked | Refusal::LockedOut(_)
+        );
+        if is_unwelcome || !self.has_proved() { Arrived::Last } else { Arrived::Taken }
+    }
+
+    /// Refuses a message of somebody who is known. To take work back is never too much, and an
+    /// answer takes nothing that was not asked for.
+    fn refuse_known(&self, asking: Asking, refusal: &Refusal) -> Arrived {
+        match &asking.read.message {
+            Ok(Message::Notification { method, params }) => {
+                let notice = notice(method, params);
+                self.lines.accept(asking.exchange, notice);
+                Arrived::Taken
+            }
+            Ok(Message::Response { id, outcome }) => {
+                let notice = answer(id.clone(), outcome.clone());
+                self.lines.accept(asking.exchange, notice);
+                Arrived::Taken
+            }
+            _ => self.refuse(asking, refusal),
+        }
+    }
+
+    /// The client sends nothing more: what it was asked stays unanswered.
+    pub fn input_ended(&self) {
+        self.lines.input_ended();
+    }
+
+    /// The connection ends: what runs is cancelled.
+    pub fn close(&self) {
+        self.lines.close();
+    }
+}

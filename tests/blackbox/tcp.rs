@@ -1,0 +1,379 @@
+//! Messages over TCP, one a line: who is let in, and what a connection bears.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::certificates::{Authority, JWT};
+use crate::harness::fixture::{self, Gate};
+use crate::harness::http::Request;
+use crate::harness::lines::{Lines, by};
+use crate::harness::process::{
+    Directory, ECHO, Server, Settings, gated_tool, program, script_tool,
+};
+use crate::harness::tls::{client, client_with};
+use crate::harness::{
+    ADMIN, GUEST, LEGACY, USER, call, initialize, initialize_with, modern_request, request, text_of,
+};
+use crate::tokens::Issuer;
+
+const LISTEN: &str = "[transports.tcp]\nlisten = \"127.0.0.1:0\"\n";
+const WRONG: &str = "wrong-key-0123456789abcdef0123456789";
+
+fn settings(more: &str) -> Settings {
+    Settings::with(&format!("{ECHO}{LISTEN}[host]\nenabled = false\n{more}"))
+}
+
+fn start(more: &str) -> Server {
+    Server::start(&settings(more))
+}
+
+/// A server with a tool that holds until its gate opens.
+fn gated() -> Server {
+    let directory = Directory::new();
+    directory.pipe("gate");
+    Server::start_in(directory, &settings(&gated_tool("slow")))
+}
+
+fn echo(id: i64, text: &str) -> Value {
+    request(id, "tools/call", call("echo", json!({ "text": text })))
+}
+
+fn modern_echo(id: i64, text: &str) -> Value {
+    modern_request(id, "tools/call", call("echo", json!({ "text": text })))
+}
+
+/// What `echo` said.
+fn said(message: &Value) -> &str {
+    text_of(message).trim_end()
+}
+
+fn code(message: &Value) -> i64 {
+    message["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {message}"))
+}
+
+#[test]
+fn a_handshake_proves_who_the_whole_connection_is_from() {
+    let mut server = start("");
+    for version in LEGACY {
+        let mut lines = Lines::session(&mut server, version, USER);
+        let listed = lines.ask(&request(1, "tools/list", json!({})));
+        assert_eq!(listed["result"]["tools"][0]["name"], "echo", "{version}");
+        assert_eq!(said(&lines.ask(&echo(2, "hello"))), "hello");
+        // The same user may prove it again, and nobody else may go on with the session.
+        assert_eq!(said(&lines.ask(&by(echo(3, "again"), USER))), "again");
+        assert_eq!(code(&lines.ask(&by(echo(4, "other"), ADMIN))), -32001);
+        assert_eq!(said(&lines.ask(&echo(5, "still"))), "still");
+    }
+    let records = server.audited("\"transport\":\"tcp\"", 20);
+    assert_eq!(
+        (&records[0]["user"], &records[0]["method"]),
+        (&json!("user_123"), &json!("initialize"))
+    );
+}
+
+#[test]
+fn each_modern_request_proves_itself() {
+    let mut server = start("");
+    let mut lines = Lines::plain(&mut server);
+    assert_eq!(said(&lines.ask(&by(modern_echo(1, "one"), ADMIN))), "one");
+    assert_eq!(said(&lines.ask(&by(modern_echo(2, "two"), USER))), "two");
+    let nobody = lines.ask(&modern_echo(3, "three"));
+    assert_eq!((code(&nobody), &nobody["id"]), (-32600, &json!(3)));
+    assert!(nobody["error"]["message"].as_str().unwrap().contains("Authentication"));
+    // What one user may not, another on the same connection may.
+    assert_eq!(said(&lines.ask(&by(modern_echo(4, "four"), USER))), "four");
+}
+
+#[test]
+fn who_does_not_prove_who_they_are_gets_one_answer() {
+    let mut server = start("");
+    for (message, answered) in [
+        (initialize(1, LEGACY[3]), -32600),
+        (modern_echo(1, "x"), -32600),
+        (by(initialize(1, LEGACY[3]), WRONG), -32600),
+        (by(modern_echo(1, "x"), ""), -32600),
+        (request(1, "ping", json!({})), -32600),
+    ] {
+        let mut lines = Lines::plain(&mut server);
+        lines.bytes(format!("{message}\n{message}\n").as_bytes());
+        let answer = lines.message();
+        assert_eq!((code(&answer), &answer["id"]), (answered, &json!(1)), "{message}");
+        assert!(lines.is_closed(), "{message}");
+    }
+    // A notification has no answer, and lets nobody in.
+    let mut lines = Lines::plain(&mut server);
+    lines.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    assert!(lines.is_closed());
+    server.audited("no_credentials", 3);
+    server.audited("bad_credentials", 1);
+}
+
+// C3, C5: a page makes a browser send lines to a port of the host.
+#[test]
+fn a_request_of_a_browser_does_nothing_even_where_nobody_is_asked() {
+    let mut open = settings("");
+    open.rest += "\n[development]\ninsecure_listeners = true\n";
+    let text = |directory: &Directory| {
+        let text = open.text(directory);
+        let keys = text.find("api_keys").unwrap();
+        let end = text[keys..].find("\n]").unwrap() + keys + 2;
+        format!("{}enabled = false{}", &text[..keys], &text[end..])
+    };
+    let directory = Directory::new();
+    let path = directory.write("erlmcp.toml", &text(&directory));
+    let mut server =
+        Server::spawn(directory, &mut program(&["serve", "--config", path.to_str().unwrap()]));
+    let call = modern_echo(1, "from a page");
+    let mut lines = Lines::plain(&mut server);
+    lines.bytes(format!("POST / HTTP/1.1\r\nHost: localhost\r\n\r\n{call}\n").as_bytes());
+    assert_eq!(code(&lines.message()), -32700);
+    assert!(lines.is_closed());
+    let mut lines = Lines::plain(&mut server);
+    assert_eq!(said(&lines.ask(&call)), "from a page", "who speaks it from the start is served");
+}
+
+#[test]
+fn a_certificate_proves_who_its_connections_are_from() {
+    let authority = Authority::new();
+    let identity = authority.sign("robot", "URI:spiffe://example.org/robot");
+    let mtls = format!(
+        "{JWT}[[authentication.mtls.identities]]\nmatch = \"spiffe://example.org/*\"\n\
+         user = \"root\"\n{LISTEN}"
+    );
+    let mut server = crate::certificates::start(&authority.settings(&mtls, ""));
+    let trusted = std::fs::read(server.authority()).unwrap();
+    let with = client_with(&trusted, rustls::ALL_VERSIONS, Some(&identity));
+    let mut lines = Lines::tls(&mut server, with);
+    assert_eq!(said(&lines.ask(&modern_echo(1, "modern"))), "modern");
+    assert!(lines.ask(&initialize(2, LEGACY[3]))["result"].is_object());
+    assert_eq!(said(&lines.ask(&echo(3, "handshake"))), "handshake");
+    let mut lines = Lines::tls(&mut server, client(&trusted));
+    assert_eq!(code(&lines.ask(&modern_echo(1, "x"))), -32600);
+    assert!(lines.is_closed());
+    let record = server.audited("\"authentication\":\"mtls\"", 3)[0].clone();
+    assert_eq!((&record["transport"], &record["user"]), (&json!("tcp"), &json!("root")));
+}
+
+// C73: a browser that speaks TLS for another protocol has not meant us.
+#[test]
+fn tls_for_another_protocol_is_refused() {
+    let mut settings = settings("").over_tls();
+    settings.rest = settings.rest.replace(LISTEN, &format!("{LISTEN}tls = true\n"));
+    let mut server = Server::start(&settings);
+    let address = server.tcp_address();
+    let ask = |protocol: &[&str]| {
+        let authority = server.authority().to_str().unwrap();
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-quiet", "-verify_return_error", "-CAfile", authority]);
+        command.args(["-connect", &address.to_string(), "-servername", "localhost"]);
+        command.args(protocol).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let message = by(modern_echo(1, "through openssl"), ADMIN);
+        let _ = writeln!(child.stdin.as_mut().unwrap(), "{message}");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let _ = child.kill();
+        child.wait().unwrap();
+        line
+    };
+    for protocol in [&[][..], &["-alpn", "mcp"]] {
+        let line = ask(protocol);
+        let answer: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{protocol:?}: {line:?}"));
+        assert_eq!(said(&answer), "through openssl");
+    }
+    assert_eq!(ask(&["-alpn", "http/1.1,h2"]), "");
+}
+
+#[test]
+fn requests_in_flight_are_answered_as_they_are_done() {
+    let mut server = gated();
+    let mut gate = Gate::of(&server.directory);
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    lines.send(&request(1, "tools/call", call("slow", json!({}))));
+    for id in 2..30 {
+        lines.send(&echo(id, "quick"));
+    }
+    let mut ids: Vec<i64> = (2..30).map(|_| lines.message()["id"].as_i64().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, (2..30).collect::<Vec<_>>());
+    gate.release("now");
+    let slow = lines.message();
+    assert_eq!(slow["id"], 1);
+}
+
+#[test]
+fn a_client_is_told_of_progress_and_asked_on_the_same_connection() {
+    let mut server = fixture::handlers(LISTEN);
+    let mut lines = Lines::plain(&mut server);
+    let able = json!({ "elicitation": {}, "sampling": {}, "roots": {} });
+    lines.ask(&by(initialize_with(0, LEGACY[3], able), ADMIN));
+    lines.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    lines.send(&request(1, "tools/call", call("test_input_required_result_sampling", json!({}))));
+    let asked = lines.message();
+    assert_eq!(asked["method"], "sampling/createMessage", "{asked}");
+    lines.send(&json!({ "jsonrpc": "2.0", "id": asked["id"], "result": {
+        "role": "assistant", "model": "m", "stopReason": "endTurn",
+        "content": { "type": "text", "text": "Paris" },
+    } }));
+    let answer = lines.message();
+    assert_eq!((&answer["id"], said(&answer)), (&json!(1), "Paris"));
+}
+
+#[test]
+fn changes_are_told_to_who_listens() {
+    let mut server = start("");
+    let mut lines = Lines::plain(&mut server);
+    let wishes = json!({ "notifications": { "toolsListChanged": true } });
+    lines.send(&by(modern_request("s", "subscriptions/listen", wishes), ADMIN));
+    assert_eq!(lines.message()["method"], "notifications/subscriptions/acknowledged");
+    let mut legacy = Lines::session(&mut server, LEGACY[3], ADMIN);
+    assert_eq!(said(&legacy.ask(&echo(1, "ready"))), "ready");
+    let mut changed = settings("");
+    changed.rest = changed.rest.replace("\"echo\"", "\"echoes\"");
+    server.reload(&changed);
+    for lines in [&mut lines, &mut legacy] {
+        assert_eq!(lines.message()["method"], "notifications/tools/list_changed");
+    }
+}
+
+#[test]
+fn a_message_that_is_too_long_is_answered_and_the_next_one_served() {
+    let mut server = start("[validation]\nmax_message_size = 200000\n");
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    let padded = |mut message: Value, length: usize| {
+        message["params"]["_meta"]["padding"] = json!("x".repeat(length));
+        message
+    };
+    assert_eq!(said(&lines.ask(&padded(echo(1, "long"), 150_000))), "long");
+    let answer = lines.ask(&padded(echo(2, "longer"), 300_000));
+    assert_eq!((code(&answer), &answer["id"]), (-32700, &json!(2)));
+    assert_eq!(answer["error"]["message"], "Message too large");
+    assert_eq!(said(&lines.ask(&echo(3, "next"))), "next");
+    lines.bytes(b"{\"jsonrpc\":\n");
+    assert_eq!(code(&lines.message()), -32700);
+    assert_eq!(said(&lines.ask(&echo(4, "next"))), "next");
+    // Of a stranger so much is not even read.
+    let mut lines = Lines::plain(&mut server);
+    lines.send(&by(padded(modern_echo(1, "long"), 150_000), ADMIN));
+    assert_eq!(code(&lines.message()), -32700);
+    assert!(lines.is_closed());
+}
+
+#[test]
+fn who_says_nothing_or_says_it_slowly_is_let_go() {
+    let mut server = start("[limits]\nhead_timeout_ms = 200\nbody_timeout_ms = 300\n");
+    let mut silent = Lines::plain(&mut server);
+    assert!(silent.is_closed());
+    let mut slow = Lines::plain(&mut server);
+    slow.bytes(b"{\"jsonrpc\"");
+    assert!(slow.is_closed());
+    let mut slow = Lines::session(&mut server, LEGACY[3], ADMIN);
+    assert_eq!(said(&slow.ask(&echo(1, "in time"))), "in time");
+    slow.bytes(b"{\"jsonrpc\"");
+    assert!(slow.is_closed(), "a message that does not end holds its place for ever");
+}
+
+#[test]
+fn what_was_sent_before_the_end_is_answered() {
+    let mut server = gated();
+    let mut gate = Gate::of(&server.directory);
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    lines.send(&request(1, "tools/call", call("slow", json!({}))));
+    lines.bytes(echo(2, "the last line needs no end").to_string().as_bytes());
+    lines.shut();
+    assert_eq!(said(&lines.message()), "the last line needs no end");
+    gate.release("now");
+    assert_eq!(lines.message()["id"], 1);
+    assert!(lines.is_closed());
+}
+
+#[test]
+fn a_server_that_ends_answers_what_runs() {
+    let mut server = gated();
+    let mut gate = Gate::of(&server.directory);
+    let mut idle = Lines::session(&mut server, LEGACY[3], ADMIN);
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    lines.send(&request(1, "tools/call", call("slow", json!({}))));
+    assert_eq!(said(&lines.ask(&echo(2, "it runs"))), "it runs");
+    server.signal(rustix::process::Signal::TERM);
+    assert!(idle.is_closed());
+    gate.release("now");
+    assert_eq!(lines.message()["id"], 1);
+    assert!(lines.is_closed());
+    assert!(server.wait().success());
+}
+
+#[test]
+fn what_is_taken_back_ends_the_connection() {
+    let late = "late-key-0123456789abcdef01234567890";
+    let change = script_tool("change", "echo changed", "");
+    let with_key = |more: &str| Settings { keys: more.into(), ..settings(&change) };
+    let key = format!("{{ key = \"{late}\", user = \"root\", label = \"late\" }},");
+    let mut server = Server::start(&with_key(&key));
+    let mut lines = Lines::session(&mut server, LEGACY[3], late);
+    assert_eq!(said(&lines.ask(&echo(1, "good"))), "good");
+    let mut modern = Lines::plain(&mut server);
+    assert_eq!(said(&modern.ask(&by(modern_echo(1, "good"), late))), "good");
+    server.administer(&["keys", "revoke", "late"]);
+    assert!(lines.is_closed(), "it listens to changes, and hears no more of them");
+    assert_eq!(code(&modern.ask(&by(modern_echo(2, "gone"), late))), -32600);
+    assert!(modern.is_closed());
+    server.audited("api_key_revoked", 1);
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    let change = request(1, "tools/call", call("change", json!({})));
+    assert_eq!(said(&lines.ask(&change)), "changed");
+    server.reload(&Settings { roles: "user_roles = {}".into(), ..with_key(&key) });
+    assert_eq!(code(&lines.ask(&change)), -32602, "the role was taken away");
+    server.administer(&["block", "127.0.0.1", "--force"]);
+    assert!(lines.is_closed());
+}
+
+#[test]
+fn a_token_whose_time_is_over_ends_its_connection() {
+    let issuer = Issuer::new();
+    let mut settings = issuer.settings("");
+    settings.rest.push_str(LISTEN);
+    settings.rest =
+        settings.rest.replace("[authentication.jwt]", "[authentication.jwt]\nleeway_seconds = 0");
+    let mut server = Server::start(&settings);
+    let token = issuer.token(|claims| claims["exp"] = json!(crate::tokens::now() + 2));
+    let mut lines = Lines::session(&mut server, LEGACY[3], &token);
+    assert_eq!(said(&lines.ask(&echo(1, "good"))), "good");
+    assert!(lines.is_closed(), "nothing has to be sent for that");
+}
+
+#[test]
+fn guessing_is_locked_out_and_haste_is_told_to_wait() {
+    let limits = "max_failures = 3\nbackoff_levels = [0]\nblock_duration_ms = 60000";
+    let mut server = Server::start(&settings("").limited(limits));
+    for _ in 0..3 {
+        let mut lines = Lines::plain(&mut server);
+        assert_eq!(code(&lines.ask(&by(modern_echo(1, "x"), WRONG))), -32600);
+        assert!(lines.is_closed());
+    }
+    let mut lines = Lines::plain(&mut server);
+    let locked = lines.ask(&by(modern_echo(1, "x"), "another-key-0123456789abcdef"));
+    assert!(locked["error"]["data"]["retryAfterSeconds"].as_u64() > Some(1), "{locked}");
+    assert!(lines.is_closed());
+    let mut server = Server::start(&settings("").limited("max_attempts_per_second = 2\nburst = 2"));
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    let answers: Vec<Value> = (0..4).map(|id| lines.ask(&echo(id, "x"))).collect();
+    let refused = answers.iter().find(|answer| answer.get("error").is_some()).unwrap();
+    assert_eq!(refused["error"]["data"]["retryAfterSeconds"], 1);
+}
+
+#[test]
+fn rules_tell_transports_apart() {
+    let rule = "[[authorization.rules]]\nname = \"no tcp\"\neffect = \"deny\"\n\
+                transports = [\"tcp\"]\ntools = [\"echo\"]\n";
+    let mut server = start(rule);
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    assert_eq!(code(&lines.ask(&echo(1, "x"))), -32602);
+    assert_eq!(lines.ask(&request(2, "tools/list", json!({})))["result"]["tools"], json!([]));
+    assert_eq!(said(&server.send(&Request::modern(&modern_echo(1, "http"))).json()), "http");
+    let mut lines = Lines::session(&mut server, LEGACY[3], GUEST);
+    assert_eq!(code(&lines.ask(&echo(1, "x"))), -32602);
+}
