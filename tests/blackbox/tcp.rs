@@ -257,7 +257,7 @@ fn a_message_that_is_too_long_is_answered_and_the_next_one_served() {
     assert_eq!(said(&lines.ask(&echo(4, "next"))), "next");
     // Of a stranger so much is not even read.
     let mut lines = Lines::plain(&mut server);
-    lines.send(&by(padded(modern_echo(1, "long"), 150_000), ADMIN));
+    lines.send(&by(padded(echo(1, "long"), 150_000), ADMIN));
     assert_eq!(code(&lines.message()), -32700);
     assert!(lines.is_closed());
 }

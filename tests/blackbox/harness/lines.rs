@@ -60,6 +60,7 @@ impl Lines {
 
     /// Sends nothing more.
     pub fn shut(&mut self) {
+        self.recorder.finish();
         self.connection.finish_writing();
     }
 

@@ -1,4 +1,4 @@
-//! The messages of a process on standard input and output.
+//! The messages of a process on standard input and output, and of a connection of lines.
 
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
@@ -8,10 +8,16 @@ use serde_json::Value;
 use super::{Conversation, is_on};
 
 /// Hears what is written to a process, and lends `Recorded` to hear what it says.
-#[derive(Default)]
 pub struct LineRecorder {
     conversation: Arc<Mutex<Conversation>>,
     begun: Vec<u8>,
+}
+
+impl Default for LineRecorder {
+    fn default() -> Self {
+        let conversation = Conversation { is_bare: true, ..Conversation::default() };
+        Self { conversation: Arc::new(Mutex::new(conversation)), begun: Vec::new() }
+    }
 }
 
 impl LineRecorder {

@@ -38,6 +38,8 @@ struct Conversation {
     /// The revision that was agreed on or, before that, the first that was declared.
     revision: Option<String>,
     asked: HashMap<String, Asked>,
+    /// The server knows the revision only from what it has read, and from no header.
+    is_bare: bool,
 }
 
 /// A request that was sent.
@@ -50,7 +52,7 @@ struct Asked {
 
 impl Conversation {
     fn of(revision: Option<String>) -> Self {
-        Self { revision, asked: HashMap::new() }
+        Self { revision, ..Self::default() }
     }
 
     fn sent(&mut self, message: Value) {
@@ -76,7 +78,9 @@ impl Conversation {
         let is_answer = message.get("method").is_none();
         let asked = self.asked.get_mut(&message["id"].to_string()).filter(|_| is_answer);
         let Some(asked) = asked else {
-            return write("server", self.revision.as_deref(), None, message);
+            let is_unread = self.is_bare && is_answer && !self.has_answer();
+            let revision = self.revision.as_deref().filter(|_| !is_unread);
+            return write("server", revision, None, message);
         };
         if let Some(agreed) = message["result"]["protocolVersion"].as_str() {
             asked.revision = Some(agreed.into());
@@ -88,6 +92,11 @@ impl Conversation {
             write("client", asked.revision.as_deref(), None, &request);
         }
         write("server", asked.revision.as_deref(), Some(&asked.method), message);
+    }
+
+    /// True once the server has read a request and answered it.
+    fn has_answer(&self) -> bool {
+        self.asked.values().any(|asked| asked.message.is_none())
     }
 
     /// The server took a message that has no answer.
