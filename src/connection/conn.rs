@@ -21,13 +21,13 @@ use crate::proto::buffer::Buffer;
 use crate::proto::http1::RequestDecoder;
 
 /// Bytes that one step reads at most; then others have their turn.
-const STEP_BYTES: usize = 256 * 1024;
+pub(super) const STEP_BYTES: usize = 256 * 1024;
 /// Requests that one step answers at most.
 const STEP_REQUESTS: u32 = 32;
 /// How long a request waits for another server to tell who it is from.
-const PROVING: Duration = Duration::from_secs(20);
+pub(super) const PROVING: Duration = Duration::from_secs(20);
 /// How long a peer may go on sending after our last word.
-const LINGER: Duration = Duration::from_secs(2);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// What all connections of the process share.
 #[derive(Debug)]

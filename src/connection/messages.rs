@@ -5,11 +5,10 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use super::caps::Place;
 use super::codec::{Codec, Item};
-use super::conn::{Rest, Step, Surroundings};
+use super::conn::{LINGER, PROVING, Rest, STEP_BYTES, Step, Surroundings};
 use super::link::{Link, Received};
 use crate::base::clock::Now;
 use crate::base::transport::Transport;
@@ -19,15 +18,10 @@ use crate::pipeline::messages::{Arrived, MessageRoad, Waiting};
 use crate::pipeline::road::Peer;
 use crate::proto::buffer::Buffer;
 
-/// Bytes that one step reads at most, and bytes that are taken from the outlet at once.
-const STEP_BYTES: usize = 256 * 1024;
+/// Bytes that are taken from the outlet at once.
 const TAKE_BYTES: usize = 64 * 1024;
 /// Messages that one step takes at most.
 const STEP_MESSAGES: u32 = 32;
-/// How long a message waits for another server to tell who it is from.
-const PROVING: Duration = Duration::from_secs(20);
-/// How long a peer may go on sending after our last word.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// A connection; see the module.
 #[derive(Debug)]

@@ -280,7 +280,6 @@ fn audit(configuration: &Configuration) -> Result<Started, StartError> {
     Ok((Box::new(log), Some(thread)))
 }
 
-/// What of a configuration only a restart can change.
 /// What only a restart can change of the listeners: where each is, and whether it speaks TLS.
 fn listeners(configuration: &Configuration) -> [Option<(&[SocketAddr], bool)>; 2] {
     let http = configuration.http.as_ref();
