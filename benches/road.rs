@@ -40,7 +40,7 @@ use erlmcp::pipeline::calls::tasks::TaskLimits;
 use erlmcp::pipeline::record::Record;
 use erlmcp::pipeline::road::Peer;
 use erlmcp::pipeline::services::{Audit, Errand, Expire, Job, Jobs, Outbound, Services, Timer};
-use erlmcp::pipeline::snapshot::{CallLimits, HttpFace, Identity, Snapshot};
+use erlmcp::pipeline::snapshot::{CallLimits, Door, HttpFace, Identity, Snapshot};
 use erlmcp::pipeline::{render, road};
 use erlmcp::proto::buffer::Buffer;
 use erlmcp::proto::http1::{Decoded, Head, HttpLimits, RequestDecoder};
@@ -201,14 +201,14 @@ fn snapshot_of(text: &str, tokens: Option<Tokens>) -> Snapshot {
             metadata: None,
             headers: security_headers(&configuration.security_headers, true),
             endpoint: Endpoint {
-                sse_path: None,
                 metadata_path: None,
-                path: listener.path.clone(),
+                paths: listener.paths.clone(),
                 scheme: Scheme::Https,
                 surface: listener.surface.clone(),
             },
             limits: HttpLimits { head_bytes: limits.head_bytes, ..HttpLimits::default() },
         }),
+        websocket: None,
         sessions: SessionLimits {
             sessions: 1,
             sessions_per_principal: 1,
@@ -266,7 +266,7 @@ fn whole_road(snapshot: Snapshot, credential: &str) -> Box<dyn FnMut()> {
     let services = Arc::new(services.unwrap());
     let reader: Arc<dyn Wake> = Arc::new(Nowhere);
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let peer = Peer { address, certificate: None };
+    let peer = Peer { address, door: Door::Http, certificate: None };
     let bytes = [head_bytes(credential), BODY.as_bytes().to_vec()].concat();
     let (mut input, mut decoder, mut out) = (Buffer::new(), RequestDecoder::new(), Vec::new());
     Box::new(move || {
@@ -277,7 +277,7 @@ fn whole_road(snapshot: Snapshot, credential: &str) -> Box<dyn FnMut()> {
         let Ok(Decoded::Head(head)) = decoder.decode(&mut input, &face.limits) else { panic!() };
         let Ok(entered) = road::enter(&services, &head, &peer, &reader, now) else { panic!() };
         let Ok(Decoded::Body(body)) = decoder.decode(&mut input, &face.limits) else { panic!() };
-        let Answer::Reply(reply) = road::walk(entered, &head, &body, &reader, now) else {
+        let Answer::Reply(reply) = road::walk(entered, &head, &body, &peer, &reader, now) else {
             panic!()
         };
         assert!(reply.status == 200, "{reply:?}");

@@ -136,6 +136,7 @@ smoke!(
     chunked,
     configuration,
     forwarded,
+    frames,
     jsonrpc,
     jwks,
     jwt,

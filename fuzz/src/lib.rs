@@ -7,6 +7,7 @@ mod certificates;
 mod commands;
 mod configuration;
 mod forwarded;
+mod frames;
 mod http;
 mod json;
 mod jwt;
@@ -20,13 +21,14 @@ mod uris;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("answers", answers::answers),
     ("arguments", commands::arguments),
     ("certificates", certificates::certificates),
     ("chunked", http::chunked),
     ("configuration", configuration::configuration),
     ("forwarded", forwarded::forwarded),
+    ("frames", frames::frames),
     ("jsonrpc", json::jsonrpc),
     ("jwks", jwt::jwks),
     ("jwt", jwt::jwt),

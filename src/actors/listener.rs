@@ -21,6 +21,8 @@ const BACKLOG: i32 = 1_024;
 pub enum Protocol {
     /// HTTP.
     Http,
+    /// HTTP, of which each connection goes over to WebSocket.
+    WebSocket,
     /// Messages, one a line.
     Lines,
 }

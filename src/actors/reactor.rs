@@ -29,6 +29,7 @@ use crate::connection::messages::MessageConn;
 use crate::connection::scratch::Scratch;
 use crate::connection::slot::{Ready as _, Slot};
 use crate::mcp::outlet::Wake as _;
+use crate::pipeline::snapshot::Door;
 
 const WAKER: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -280,7 +281,12 @@ impl<H: Hooks> Reactor<H> {
         counters.connections_accepted.increment();
         let (link, now) = (Link::new(socket, wire), Now::read());
         let conn = match protocol {
-            Protocol::Http => Connection::Http(Box::new(Conn::new(link, ip, place, now))),
+            Protocol::Http => {
+                Connection::Http(Box::new(Conn::new(link, ip, Door::Http, place, now)))
+            }
+            Protocol::WebSocket => {
+                Connection::Http(Box::new(Conn::new(link, ip, Door::WebSocket, place, now)))
+            }
             Protocol::Lines => {
                 Connection::Messages(Box::new(MessageConn::lines(link, ip, place, now)))
             }

@@ -13,6 +13,8 @@ use crate::connection::settings::HttpListener;
 use crate::guard::settings::AuthenticationMethod;
 
 const HTTP: &str = "transports.http.listen";
+const TCP: &str = "transports.tcp.listen";
+const WEBSOCKET: &str = "transports.websocket.listen";
 
 /// What one table says that another one makes wrong.
 pub(super) fn check(
@@ -35,11 +37,16 @@ pub(super) fn check(
     };
     if let Some(listener) = &settings.http {
         check(HTTP, &listener.addresses, listener.tls.is_some());
-        warn_of_missing_names(context, listener);
+        warn_of_missing_names(context, HTTP, listener);
         warn_of_uncounted_proxies(context, settings, listener);
     }
     if let Some(listener) = &settings.tcp {
-        check("transports.tcp.listen", &listener.addresses, listener.tls.is_some());
+        check(TCP, &listener.addresses, listener.tls.is_some());
+    }
+    if let Some(listener) = &settings.websocket {
+        check(WEBSOCKET, &listener.addresses, listener.tls.is_some());
+        warn_of_missing_names(context, WEBSOCKET, listener);
+        warn_of_uncounted_proxies(context, settings, listener);
     }
     check_addresses(context, settings);
     if !settings.has_network() {
@@ -95,15 +102,24 @@ fn check_listener(
 
 /// Two transports cannot listen at one address.
 fn check_addresses(context: &Context<'_>, settings: &Configuration) {
-    let (Some(http), Some(tcp)) = (&settings.http, &settings.tcp) else { return };
-    let both = |one: &SocketAddr| http.addresses.iter().any(|other| clash(*one, *other));
-    if let Some(address) = tcp.addresses.iter().find(|address| both(address)) {
-        let what = format!("{address} is an address of transports.http, too");
-        context.error_at("transports.tcp.listen", &what, "give one of them another port");
+    let of_http =
+        |it: &Option<HttpListener>| it.iter().flat_map(|it| it.addresses.clone()).collect();
+    let tcp = settings.tcp.iter().flat_map(|it| it.addresses.clone()).collect();
+    let all: [(&str, Vec<SocketAddr>); 3] =
+        [(HTTP, of_http(&settings.http)), (TCP, tcp), (WEBSOCKET, of_http(&settings.websocket))];
+    for (at, (path, addresses)) in all.iter().enumerate() {
+        for (other, taken) in all.iter().take(at) {
+            let both = |one: &&SocketAddr| taken.iter().any(|other| clash(**one, *other));
+            if let Some(address) = addresses.iter().find(both) {
+                let other = other.trim_end_matches(".listen");
+                let what = format!("{address} is an address of {other}, too");
+                context.error_at(path, &what, "give one of them another port");
+            }
+        }
     }
 }
 
-fn warn_of_missing_names(context: &Context<'_>, listener: &HttpListener) {
+fn warn_of_missing_names(context: &Context<'_>, path: &str, listener: &HttpListener) {
     if listener.addresses.iter().all(|address| is_loopback(address.ip())) {
         return;
     }
@@ -113,10 +129,11 @@ fn warn_of_missing_names(context: &Context<'_>, listener: &HttpListener) {
         .iter()
         .all(|pattern| matches!(pattern.host.as_str(), "localhost" | "127.0.0.1" | "[::1]"));
     if only_loopback_names {
+        let table = path.trim_end_matches(".listen");
         context.warning_at(
-            HTTP,
+            path,
             "other hosts are answered under no name yet",
-            "name this host in transports.http.allowed_hosts or public_url",
+            &format!("name this host in {table}.allowed_hosts or public_url"),
         );
     }
 }

@@ -72,6 +72,8 @@ pub struct Configuration {
     pub http: Option<HttpListener>,
     /// The listener for lines over TCP; `None` if it is off.
     pub tcp: Option<LinesListener>,
+    /// The listener for WebSocket alone; `None` if it is off, or a path of that of HTTP.
+    pub websocket: Option<HttpListener>,
     /// `[outbound]`.
     pub outbound: OutboundSettings,
     /// `[authentication]`.
@@ -113,12 +115,13 @@ pub struct Configuration {
 impl Configuration {
     /// True if anyone can come over a network.
     pub fn has_network(&self) -> bool {
-        self.http.is_some() || self.tcp.is_some()
+        self.http.is_some() || self.tcp.is_some() || self.websocket.is_some()
     }
 
     /// `[tls]`, if a listener uses it.
     pub fn network_tls(&self) -> Option<&TlsSettings> {
-        let http = self.http.as_ref().and_then(|listener| listener.tls.as_ref());
+        let http = [&self.http, &self.websocket].into_iter().flatten();
+        let http = http.filter_map(|listener| listener.tls.as_ref()).next();
         http.or_else(|| self.tcp.as_ref()?.tls.as_ref())
     }
 }
@@ -258,7 +261,7 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
     let (server, runtime) = root.table("server", server::server);
     let tls = root.table("tls", tls::read);
     let transports = root.table("transports", |reader| transports::read(reader, &tls));
-    let network = transports.http.is_some() || transports.tcp.is_some();
+    let network = transports.has_network();
     let authorization = root.table("authorization", identity::authorization);
     let authentication = root.table("authentication", |reader| {
         identity::authentication(reader, &authorization, network, keys_may_follow)
@@ -276,6 +279,7 @@ fn tables(root: &mut Reader<'_>, keys_may_follow: bool) -> (Configuration, TlsTa
         stdio: transports.stdio,
         http: transports.http,
         tcp: transports.tcp,
+        websocket: transports.websocket,
         outbound: root.table("outbound", outbound::read),
         authentication,
         authorization,

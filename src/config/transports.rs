@@ -9,11 +9,12 @@ use super::reader::Reader;
 use super::tls::TlsTable;
 use super::value::Value;
 use crate::connection::settings::{HttpListener, LinesListener, TlsSettings};
-use crate::guard::settings::{HostPattern, HttpSurface, OriginPattern};
+use crate::guard::settings::{HostPattern, HttpSurface, OriginPattern, Paths};
 
 /// Where the transports are, if the configuration does not say.
 const HTTP_PORT: u16 = 8443;
 const TCP_PORT: u16 = 9000;
+const WEBSOCKET_PORT: u16 = 8444;
 const LISTEN_EXAMPLE: &str = "\"127.0.0.1:8443\"";
 const METHODS: [&str; 4] = ["POST", "GET", "DELETE", "OPTIONS"];
 const HEADERS: [&str; 2] = ["authorization", "content-type"];
@@ -23,6 +24,15 @@ pub(super) struct Transports {
     pub(super) stdio: bool,
     pub(super) http: Option<HttpListener>,
     pub(super) tcp: Option<LinesListener>,
+    /// A listener for WebSocket alone.
+    pub(super) websocket: Option<HttpListener>,
+}
+
+impl Transports {
+    /// True if anyone can come over a network.
+    pub(super) fn has_network(&self) -> bool {
+        self.http.is_some() || self.tcp.is_some() || self.websocket.is_some()
+    }
 }
 
 /// Reads `[transports]`.
@@ -32,8 +42,44 @@ pub(super) fn read(reader: &mut Reader<'_>, tls: &TlsTable) -> Transports {
     let (has_http, has_tcp) = (reader.has("http"), reader.has("tcp"));
     let http = reader.table("http", |reader| http(reader, tls));
     let tcp = reader.table("tcp", |reader| tcp(reader, tls));
-    reader.refuse_unavailable("websocket");
-    Transports { stdio, http: has_http.then_some(http), tcp: has_tcp.then_some(tcp) }
+    let mut http = has_http.then_some(http);
+    let has_websocket = reader.has("websocket");
+    let shared = http.as_mut().filter(|_| has_websocket);
+    let websocket = reader.table("websocket", |reader| websocket(reader, tls, shared));
+    let websocket = websocket.filter(|_| has_websocket);
+    Transports { stdio, http, tcp: has_tcp.then_some(tcp), websocket }
+}
+
+/// WebSocket: a path of the HTTP listener, or a listener of its own where `listen` is.
+fn websocket(
+    reader: &mut Reader<'_>,
+    tls: &TlsTable,
+    http: Option<&mut HttpListener>,
+) -> Option<HttpListener> {
+    let path = reader.value("path").and_then(|value| {
+        let path = endpoint_path(&value, "path = \"/ws\"")?;
+        let others = http.iter().flat_map(|http| [&http.paths.endpoint, &http.paths.events]);
+        let lies_in = |other: &&String| lie_in_each_other(&path, other);
+        if let Some(other) = others.flatten().find(lies_in) {
+            let what = format!("{} and the path {other:?} lie in each other", value.shown(&path));
+            value.error(&what, "write for example path = \"/ws\"");
+        }
+        Some(path)
+    });
+    let path = Some(path.unwrap_or_else(|| "/ws".to_owned()));
+    match http {
+        Some(http) if !reader.has("listen") => {
+            http.paths.websocket = path;
+            None
+        }
+        _ => {
+            let addresses = addresses(reader, WEBSOCKET_PORT);
+            let paths = Paths { websocket: path, ..Paths::default() };
+            let tls = listener_tls(reader, tls);
+            let surface = surface(reader, &addresses, None);
+            Some(HttpListener { addresses, paths, tls, public_url: None, surface })
+        }
+    }
 }
 
 fn tcp(reader: &mut Reader<'_>, tls: &TlsTable) -> LinesListener {
@@ -50,7 +96,8 @@ fn http(reader: &mut Reader<'_>, tls: &TlsTable) -> HttpListener {
     let public_host = public_url.as_ref().map(|(_, host)| host.clone());
     let surface = surface(reader, &addresses, public_host);
     let public_url = public_url.map(|(url, _)| url);
-    HttpListener { addresses, path, sse_path, tls, public_url, surface }
+    let paths = Paths { endpoint: Some(path), events: sse_path, websocket: None };
+    HttpListener { addresses, paths, tls, public_url, surface }
 }
 
 fn addresses(reader: &mut Reader<'_>, port: u16) -> Vec<SocketAddr> {
@@ -127,15 +174,19 @@ pub(super) fn clash(one: SocketAddr, other: SocketAddr) -> bool {
 fn sse_path(reader: &mut Reader<'_>, endpoint: &str) -> Option<String> {
     let value = reader.value("sse_path")?;
     let path = endpoint_path(&value, "sse_path = \"/sse\"")?;
-    let is_at = |path: &str, other: &str| {
-        path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
-    if is_at(endpoint, &path) || is_at(&path, endpoint) {
+    if lie_in_each_other(endpoint, &path) {
         let what = format!("{} and the path {endpoint:?} lie in each other", value.shown(&path));
         value.error(&what, "write for example sse_path = \"/sse\"");
         return None;
     }
     Some(path)
+}
+
+fn lie_in_each_other(one: &str, other: &str) -> bool {
+    let is_at = |path: &str, other: &str| {
+        path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    is_at(one, other) || is_at(other, one)
 }
 
 fn endpoint_path(value: &Value<'_>, example: &str) -> Option<String> {

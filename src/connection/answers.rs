@@ -11,6 +11,7 @@ use crate::mcp::outlet::{Taken, Weight};
 use crate::pipeline::answer::{Body, Reply};
 use crate::pipeline::render;
 use crate::pipeline::snapshot::HttpFace;
+use crate::pipeline::upgrades::Upgrade;
 
 /// Bytes that are taken from an outlet at once.
 const TAKE_BYTES: usize = 64 * 1024;
@@ -25,7 +26,9 @@ impl Conn {
             return Ok(Turn::Again);
         };
         let snapshot = step.around.services.snapshot.load();
-        let Some(face) = &snapshot.http else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(face) = snapshot.face(self.peer.door) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         let accepts = answering.streamed.accepts;
         let mut taken = answering.streamed.take(TAKE_BYTES);
         if !accepts.events {
@@ -110,6 +113,21 @@ impl Conn {
         render::reply(out, reply, around);
         self.send_response(step)?;
         self.after_response(step)
+    }
+
+    /// Sends the last response over HTTP.
+    pub(super) fn go_over(
+        &mut self,
+        step: &mut Step<'_>,
+        face: &HttpFace,
+        upgrade: Box<Upgrade>,
+    ) -> io::Result<()> {
+        let (out, date) = step.scratch.response_and_date();
+        let around = render::Surroundings { face, date: date.as_bytes(), close: false };
+        render::reply(out, &upgrade.reply, around);
+        self.send_response(step)?;
+        self.enter(Phase::Upgraded(upgrade), step.now);
+        Ok(())
     }
 
     fn keeps_alive(&self, around: &Surroundings, wanted: bool) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::caps::Place;
 use super::link::{Link, Received};
+use super::messages::MessageConn;
 use super::phase::Phase;
 use super::scratch::Scratch;
 use super::settings::Limits;
@@ -17,6 +18,8 @@ use crate::guard::authn::certificate::ClientCertificate;
 use crate::mcp::outlet::Wake;
 use crate::pipeline::road::Peer;
 use crate::pipeline::services::Services;
+use crate::pipeline::snapshot::Door;
+use crate::pipeline::upgrades::Upgrade;
 use crate::proto::buffer::Buffer;
 use crate::proto::http1::RequestDecoder;
 
@@ -94,11 +97,11 @@ pub(super) enum Turn {
 
 impl Conn {
     /// A fresh connection.
-    pub fn new(link: Link, address: IpAddr, place: Place, now: Now) -> Self {
+    pub fn new(link: Link, address: IpAddr, door: Door, place: Place, now: Now) -> Self {
         let phase = if link.is_handshaking() { Phase::Handshake } else { Phase::Idle };
         Self {
             link,
-            peer: Peer { address, certificate: None },
+            peer: Peer { address, door, certificate: None },
             phase,
             decoder: RequestDecoder::new(),
             input: Buffer::new(),
@@ -113,6 +116,20 @@ impl Conn {
     /// The address of the peer.
     pub fn address(&self) -> IpAddr {
         self.peer.address
+    }
+
+    /// True once something else is spoken than HTTP.
+    pub fn is_upgraded(&self) -> bool {
+        matches!(self.phase, Phase::Upgraded(_))
+    }
+
+    /// The connection that it has become, if it has.
+    pub fn into_messages(self, now: Now) -> Option<MessageConn> {
+        let Self { link, peer, phase, input, _place: place, .. } = self;
+        let Phase::Upgraded(upgrade) = phase else { return None };
+        let Upgrade { principal, address, .. } = *upgrade;
+        let peer = Peer { address, ..peer };
+        Some(MessageConn::websocket(link, peer, principal, (input, place), now))
     }
 
     /// One step. `None` if the connection is closed.
@@ -139,7 +156,7 @@ impl Conn {
         }
         let (mut bytes, first_request) = (0, self.requests);
         let mut may_hold_more = true;
-        while !matches!(self.phase, Phase::Closed) && !self.is_blocked() {
+        while !matches!(self.phase, Phase::Closed | Phase::Upgraded(_)) && !self.is_blocked() {
             let turn = match &self.phase {
                 Phase::Handshake | Phase::Linger => Turn::Read,
                 Phase::Answering(_) | Phase::Proving(_) if step.hung_up => {
@@ -221,7 +238,7 @@ impl Conn {
         }
         if matches!(self.phase, Phase::Head | Phase::Body(_) | Phase::Discard(_)) {
             let snapshot = step.around.services.snapshot.load();
-            if let Some(face) = &snapshot.http {
+            if let Some(face) = snapshot.face(self.peer.door) {
                 return self.refuse_request(
                     step,
                     face,
@@ -248,7 +265,7 @@ impl Conn {
             Phase::Answering(answering) => answering.keepalive_at,
             Phase::Proving(_) => self.since.plus(PROVING),
             Phase::Linger => self.since.plus(LINGER),
-            Phase::Closed => return None,
+            Phase::Closed | Phase::Upgraded(_) => return None,
         })
     }
 

@@ -23,11 +23,22 @@ impl Connection {
         }
     }
 
-    /// One step. `None` if the connection is closed.
-    pub fn step(&mut self, step: Step<'_>) -> Option<Rest> {
+    /// One step; what the connection is after it, or `None` if it is closed.
+    pub fn step(self, step: Step<'_>) -> Option<(Self, Rest)> {
+        let now = step.now;
         match self {
-            Self::Http(conn) => conn.step(step),
-            Self::Messages(conn) => conn.step(step),
+            Self::Http(mut conn) => {
+                let rest = conn.step(step)?;
+                if !conn.is_upgraded() {
+                    return Some((Self::Http(conn), rest));
+                }
+                let conn = Box::new(conn.into_messages(now)?);
+                Some((Self::Messages(conn), Rest { deadline: None, wants_more: true }))
+            }
+            Self::Messages(mut conn) => {
+                let rest = conn.step(step)?;
+                Some((Self::Messages(conn), rest))
+            }
         }
     }
 }

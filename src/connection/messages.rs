@@ -11,23 +11,30 @@ use super::codec::{Codec, Item};
 use super::conn::{LINGER, PROVING, Rest, STEP_BYTES, Step, Surroundings};
 use super::link::{Link, Received};
 use crate::base::clock::Now;
+use crate::base::principal::Principal;
 use crate::base::transport::Transport;
 use crate::guard::authn::certificate::ClientCertificate;
 use crate::mcp::outlet::Outlet;
 use crate::pipeline::messages::{Arrived, MessageRoad, Waiting};
 use crate::pipeline::road::Peer;
+use crate::pipeline::snapshot::Door;
 use crate::proto::buffer::Buffer;
+use crate::proto::websocket::CloseCode;
 
 /// Bytes that are taken from the outlet at once.
 const TAKE_BYTES: usize = 64 * 1024;
 /// Messages that one step takes at most.
 const STEP_MESSAGES: u32 = 32;
+/// Pings that a peer may leave without an answer.
+const MISSED_PINGS: u32 = 3;
 
 /// A connection; see the module.
 #[derive(Debug)]
 pub struct MessageConn {
     link: Link,
-    address: IpAddr,
+    peer: Peer,
+    /// Who has proved to be at the other end before the first message.
+    proved: Option<Arc<Principal>>,
     transport: Transport,
     codec: Codec,
     input: Buffer,
@@ -36,6 +43,10 @@ pub struct MessageConn {
     since: Now,
     /// When the last whole message came.
     heard: Now,
+    /// When the last byte came.
+    received: Now,
+    /// When it was last looked whether the peer is there and may still be.
+    checked: Now,
     /// When the message began that is not whole yet.
     began: Option<Now>,
     peer_closed: bool,
@@ -88,15 +99,43 @@ enum Turn {
 impl MessageConn {
     /// A fresh connection of lines.
     pub fn lines(link: Link, address: IpAddr, place: Place, now: Now) -> Self {
+        let peer = Peer { address, door: Door::Http, certificate: None };
+        let codec = Codec::lines();
+        Self::new(link, peer, (Transport::Tcp, codec), (Buffer::new(), place), now)
+    }
+
+    /// A connection that has gone over to WebSocket, with what has come since.
+    pub fn websocket(
+        link: Link,
+        peer: Peer,
+        principal: Arc<Principal>,
+        held: (Buffer, Place),
+        now: Now,
+    ) -> Self {
+        let proved = Some(principal);
+        let spoken = (Transport::WebSocket, Codec::websocket());
+        Self { proved, ..Self::new(link, peer, spoken, held, now) }
+    }
+
+    fn new(
+        link: Link,
+        peer: Peer,
+        (transport, codec): (Transport, Codec),
+        (input, place): (Buffer, Place),
+        now: Now,
+    ) -> Self {
         Self {
             link,
-            address,
-            transport: Transport::Tcp,
-            codec: Codec::lines(),
-            input: Buffer::new(),
+            peer,
+            proved: None,
+            transport,
+            codec,
+            input,
             phase: Phase::Handshake,
             since: now,
             heard: now,
+            received: now,
+            checked: now,
             began: None,
             peer_closed: false,
             is_last: false,
@@ -106,7 +145,7 @@ impl MessageConn {
 
     /// The address of the peer.
     pub fn address(&self) -> IpAddr {
-        self.address
+        self.peer.address
     }
 
     /// One step. `None` if the connection is closed.
@@ -124,6 +163,9 @@ impl MessageConn {
         self.link.send(&[], step.now)?;
         if matches!(self.phase, Phase::Handshake) && !self.link.is_handshaking() {
             self.open(step)?;
+        }
+        if self.checked.plus(step.around.limits.keepalive) <= step.now {
+            self.look_after(step)?;
         }
         if self.deadline(step).is_some_and(|deadline| deadline <= step.now) {
             self.time_out(step)?;
@@ -171,7 +213,7 @@ impl MessageConn {
             sent?;
         }
         if taken.superseded || taken.ended {
-            self.finish(step)?;
+            self.finish(step, Some(CloseCode::POLICY))?;
             return Ok(Turn::Again);
         }
         if taken.more {
@@ -191,7 +233,8 @@ impl MessageConn {
         if open.road.is_running() || open.outlet.queued_bytes() > 0 {
             return Ok(Turn::Rest);
         }
-        self.finish(step)?;
+        let code = if self.is_last { CloseCode::POLICY } else { CloseCode::GOING_AWAY };
+        self.finish(step, Some(code))?;
         Ok(Turn::Again)
     }
 
@@ -223,6 +266,14 @@ impl MessageConn {
                     self.began = has_begun.then(|| self.began.unwrap_or(step.now));
                     return Ok(Turn::Read);
                 }
+                Item::Reply(bytes) => {
+                    self.link.send(&bytes, step.now)?;
+                    return Ok(Turn::Taken);
+                }
+                Item::End(code) => {
+                    self.finish(step, code)?;
+                    return Ok(Turn::Again);
+                }
             },
         };
         match arrived {
@@ -238,6 +289,9 @@ impl MessageConn {
             return self.link.drop_input(step.scratch);
         }
         let received = self.link.receive(step.scratch, &mut self.input)?;
+        if matches!(received, Received::Bytes(_)) {
+            self.received = step.now;
+        }
         if matches!(self.phase, Phase::Handshake) {
             if received == Received::Broken {
                 step.around.services.counters.tls_handshake_failures.increment();
@@ -252,13 +306,14 @@ impl MessageConn {
 
     fn open(&mut self, step: &Step<'_>) -> io::Result<()> {
         let certificate = self.link.peer_certificate().map(ClientCertificate::new);
-        let peer = Peer { address: self.address, certificate: certificate.map(Arc::new) };
+        let peer = Peer { certificate: certificate.map(Arc::new), ..self.peer.clone() };
+        let proved = self.proved.take();
         let services = Arc::clone(&step.around.services);
         let outlet = Arc::new(Outlet::new(services.snapshot.load().outlet));
         // Nobody else knows of it yet.
         let ticket = outlet.attach(Arc::clone(step.reader));
         let ticket = ticket.map_err(|_| io::ErrorKind::AlreadyExists)?;
-        let road = MessageRoad::new(services, Arc::clone(&outlet), self.transport, peer, None);
+        let road = MessageRoad::new(services, Arc::clone(&outlet), self.transport, peer, proved);
         self.enter(Phase::Open(Box::new(Open { road, outlet, ticket, waiting: None })), step.now);
         self.heard = step.now;
         Ok(())
@@ -279,14 +334,21 @@ impl MessageConn {
                 }
             }
             Item::TooLong(id) => drop(open.road.too_long(id.as_deref(), step.now)),
-            Item::NeedMore => {}
+            Item::NeedMore | Item::Reply(_) => {}
+            Item::End(_) => {
+                self.phase = Phase::Closed;
+                return Ok(());
+            }
         }
         self.is_last = true;
         Ok(())
     }
 
     /// Ends our side once all that waits is sent.
-    fn finish(&mut self, step: &Step<'_>) -> io::Result<()> {
+    fn finish(&mut self, step: &Step<'_>, code: Option<CloseCode>) -> io::Result<()> {
+        let mut last = Vec::new();
+        self.codec.close(&mut last, code);
+        self.link.send(&last, step.now)?;
         self.link.finish(step.now)?;
         let next = if self.peer_closed { Phase::Closed } else { Phase::Linger };
         self.enter(next, step.now);
@@ -298,6 +360,28 @@ impl MessageConn {
         self.since = now;
     }
 
+    /// Looks whether the peer is there, and whether it may still be.
+    fn look_after(&mut self, step: &Step<'_>) -> io::Result<()> {
+        let is_stalled = self.link.stalled_since().is_some();
+        let Phase::Open(open) = &self.phase else { return Ok(()) };
+        if is_stalled {
+            return Ok(());
+        }
+        let patience = step.around.limits.keepalive.saturating_mul(MISSED_PINGS);
+        let is_silent = step.now.since(self.received) > patience;
+        self.checked = step.now;
+        if !open.road.is_believed() {
+            return self.finish(step, Some(CloseCode::POLICY));
+        }
+        if self.codec.has_pings() && is_silent {
+            step.around.services.counters.peer_timeouts.increment();
+            return self.finish(step, Some(CloseCode::POLICY));
+        }
+        let mut ping = Vec::new();
+        self.codec.ping(&mut ping);
+        self.link.send(&ping, step.now)
+    }
+
     /// A deadline has passed.
     fn time_out(&mut self, step: &Step<'_>) -> io::Result<()> {
         let counters = &step.around.services.counters;
@@ -306,7 +390,7 @@ impl MessageConn {
             Phase::Open(open) if open.waiting.is_some() && !is_stalled => return Ok(()),
             Phase::Open(_) if !is_stalled => {
                 counters.peer_timeouts.increment();
-                return self.finish(step);
+                return self.finish(step, Some(CloseCode::POLICY));
             }
             Phase::Handshake => {
                 counters.tls_handshake_failures.increment();
@@ -342,6 +426,7 @@ impl MessageConn {
         let slow = self.began.map(|began| began.plus(limits.body_timeout));
         let idle = (!open.road.is_busy()).then(|| self.heard.plus(sessions.idle));
         let old = Some(self.since.plus(sessions.lifetime));
-        [stranger, slow, idle, old].into_iter().flatten().min()
+        let check = Some(self.checked.plus(limits.keepalive));
+        [stranger, slow, idle, old, check].into_iter().flatten().min()
     }
 }

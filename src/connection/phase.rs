@@ -3,6 +3,7 @@
 use crate::base::clock::Now;
 use crate::pipeline::answer::{Reply, Streamed};
 use crate::pipeline::road::{Entered, Waiting};
+use crate::pipeline::upgrades::Upgrade;
 use crate::proto::http1::Head;
 
 /// What a connection is doing.
@@ -22,6 +23,8 @@ pub enum Phase {
     Discard(Box<Refused>),
     /// An answer is awaited or streamed.
     Answering(Box<Answering>),
+    /// The response over HTTP is sent; from now on it is WebSocket.
+    Upgraded(Box<Upgrade>),
     /// All is sent; what the peer still sends is dropped, so that it can read our last words.
     Linger,
     /// Nothing more happens.

@@ -19,7 +19,9 @@ impl Conn {
     /// Takes the next event out of the input.
     pub(super) fn decode(&mut self, step: &mut Step<'_>) -> io::Result<Turn> {
         let snapshot = step.around.services.snapshot.load();
-        let Some(face) = &snapshot.http else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(face) = snapshot.face(self.peer.door) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         match self.decoder.decode(&mut self.input, &face.limits) {
             Ok(Decoded::NeedMore) => {
                 if matches!(self.phase, Phase::Idle) && !self.decoder.is_idle() {
@@ -45,7 +47,9 @@ impl Conn {
     pub(super) fn go_on_proving(&mut self, step: &mut Step<'_>) -> io::Result<Turn> {
         let is_late = self.deadline(step.around).is_some_and(|at| at <= step.now);
         let snapshot = step.around.services.snapshot.load();
-        let Some(face) = &snapshot.http else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(face) = snapshot.face(self.peer.door) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Proving(proving) if is_late || proving.waiting.is_over() => {
                 let Proving { head, waiting } = *proving;
@@ -111,8 +115,9 @@ impl Conn {
             Phase::Body(in_body) => {
                 let InBody { head, entered } = *in_body;
                 let keep_alive = head.keep_alive();
-                match road::walk(entered, &head, body, step.reader, step.now) {
+                match road::walk(entered, &head, body, &self.peer, step.reader, step.now) {
                     Answer::Reply(reply) => self.reply(step, face, &reply, keep_alive),
+                    Answer::Upgrade(upgrade) => self.go_over(step, face, upgrade),
                     Answer::Stream(streamed) => {
                         let answering = Answering {
                             streamed: *streamed,
@@ -160,7 +165,7 @@ impl Conn {
             _ => {
                 let head = self.decoder.take_refused_head();
                 let services = &step.around.services;
-                replies::malformed(services, &refusal, head.as_ref(), self.peer.address, step.now)
+                replies::malformed(services, &refusal, head.as_ref(), &self.peer, step.now)
             }
         };
         self.reply(step, face, &reply, false)

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::guard::settings::HttpSurface;
+use crate::guard::settings::{HttpSurface, Paths};
 
 /// The bounds of connections and of what is read from and written to them.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,15 +35,13 @@ pub struct Limits {
     pub keepalive: Duration,
 }
 
-/// A listener for Streamable HTTP.
+/// A listener for HTTP and what lies on it: Streamable HTTP, WebSocket.
 #[derive(Clone, Debug)]
 pub struct HttpListener {
     /// Addresses to listen on; default 127.0.0.1:8443. Port 0 lets the system choose.
     pub addresses: Vec<SocketAddr>,
-    /// The path of the endpoint; default `/mcp`.
-    pub path: String,
-    /// The path of the transport of 2024-11-05, HTTP with server-sent events; default none.
-    pub sse_path: Option<String>,
+    /// What is where; default Streamable HTTP at `/mcp`, WebSocket at `/ws`.
+    pub paths: Paths,
     /// TLS, or `None` for plain HTTP; default TLS where the table `[tls]` is.
     pub tls: Option<TlsSettings>,
     /// The https URL under which clients know the endpoint; default none.

@@ -117,7 +117,7 @@ impl Slot {
     /// Runs one step; `None` if the connection is closed.
     fn step(&self, scratch: &mut Scratch, reader: &Arc<dyn Wake>) -> Option<Rest> {
         let mut place = self.conn.lock();
-        let conn = place.as_mut()?;
+        let conn = place.take()?;
         let step = Step {
             around: &self.around,
             scratch,
@@ -125,16 +125,14 @@ impl Slot {
             hung_up: self.hung_up.load(Ordering::SeqCst),
             now: Now::read(),
         };
-        let step = || conn.step(step);
+        let step = move || conn.step(step);
         // A panic is the end of one connection and of nothing else.
-        let rest = catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
+        let (conn, rest) = catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| {
             log::error!("a step of a connection panicked; the connection was closed");
             None
-        });
-        if rest.is_none() {
-            *place = None;
-        }
-        rest
+        })?;
+        *place = Some(conn);
+        Some(rest)
     }
 
     /// Closes the connection, whatever it does: the server is going down.

@@ -1,14 +1,17 @@
 //! The gate of the HTTP transport: path, Host, Origin, method, form of the request; all that a head
 //! says before anybody is asked who they are. It never looks at credentials or bodies.
 
+pub mod handshake;
+
 use std::net::IpAddr;
 
 use super::challenge::WELL_KNOWN;
 use super::origin::{Origin, is_served};
 use super::refusal::Refusal;
-use super::settings::{HttpSurface, Scheme};
+use super::settings::{HttpSurface, Paths, Scheme};
 use crate::base::transport::Transport;
 use crate::proto::http1::Head;
+use handshake::Handshake;
 
 /// What a request over HTTP wants of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +26,10 @@ pub enum Purpose {
     EventSession,
     /// POST: send a message to such an address.
     EventMessage,
+    /// GET: go over to WebSocket.
+    WebSocket,
+    /// POST: get a ticket that opens a WebSocket.
+    Ticket,
 }
 
 /// Which forms of answer the client takes.
@@ -73,10 +80,8 @@ pub enum Passage {
 /// The HTTP endpoint, as the gate sees it.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Its path, without a slash at the end.
-    pub path: String,
-    /// The path of the transport of 2024-11-05, if it is on.
-    pub sse_path: Option<String>,
+    /// What is where.
+    pub paths: Paths,
     /// The path of its public URL, without a slash at the end, if its metadata is published.
     pub metadata_path: Option<String>,
     /// Whether it is reached over TLS.
@@ -116,6 +121,8 @@ impl Endpoint {
             (Place::Endpoint, "DELETE") => Purpose::EndSession,
             (Place::Events, "GET") => Purpose::EventSession,
             (Place::Messages, "POST") => Purpose::EventMessage,
+            (Place::WebSocket, "GET") => Purpose::WebSocket,
+            (Place::WebSocket, "POST") => Purpose::Ticket,
             (Place::Metadata, "GET") => return Ok(Passage::Metadata),
             (place, "OPTIONS") => {
                 return match origin {
@@ -138,6 +145,7 @@ impl Endpoint {
             Purpose::Stream | Purpose::EventSession if !accepts.events => {
                 return Err(Refusal::NotAcceptable);
             }
+            Purpose::WebSocket => drop(Handshake::read(head)?),
             _ => {}
         }
         let admitted = Admitted { transport: Transport::Http, address: Some(address) };
@@ -147,14 +155,19 @@ impl Endpoint {
     /// What is at a path, with or without a slash at its end.
     fn place(&self, path: &str) -> Option<Place> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        if path == self.path {
+        let is = |other: &Option<String>| other.as_deref() == Some(path);
+        if is(&self.paths.endpoint) {
             return Some(Place::Endpoint);
         }
+        if is(&self.paths.websocket) {
+            return Some(Place::WebSocket);
+        }
         if let (Some(public), Some(below)) = (&self.metadata_path, path.strip_prefix(WELL_KNOWN)) {
-            let is_known = below.is_empty() || below == self.path || below == public;
+            let is_endpoint = self.paths.endpoint.as_deref() == Some(below);
+            let is_known = below.is_empty() || below == public || is_endpoint;
             return is_known.then_some(Place::Metadata);
         }
-        let below = path.strip_prefix(self.sse_path.as_deref()?)?;
+        let below = path.strip_prefix(self.paths.events.as_deref()?)?;
         match below.strip_prefix('/') {
             None if below.is_empty() => Some(Place::Events),
             Some(id) if !id.is_empty() && !id.contains('/') => Some(Place::Messages),
@@ -172,6 +185,8 @@ enum Place {
     Events,
     /// Where their messages go.
     Messages,
+    /// WebSocket.
+    WebSocket,
     /// What is told of the endpoint (RFC 9728).
     Metadata,
 }
@@ -183,6 +198,7 @@ impl Place {
             Self::Endpoint => "POST, GET, DELETE, OPTIONS",
             Self::Events | Self::Metadata => "GET, OPTIONS",
             Self::Messages => "POST, OPTIONS",
+            Self::WebSocket => "GET, POST, OPTIONS",
         }
     }
 }

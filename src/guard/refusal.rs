@@ -33,6 +33,8 @@ pub enum Refusal {
     NotJson,
     /// The client takes neither JSON nor an event stream.
     NotAcceptable,
+    /// Only WebSocket is spoken at this path.
+    UpgradeRequired,
     /// No credentials were presented.
     NoCredentials,
     /// The presented credentials are not good; why, for the record.
@@ -79,6 +81,7 @@ impl Refusal {
             Self::TooLarge => 413,
             Self::NotJson => 415,
             Self::NotAcceptable => 406,
+            Self::UpgradeRequired => 426,
             Self::NoCredentials | Self::BadCredentials(_) => 401,
             Self::TooMany(..) | Self::LockedOut(_) => 429,
             Self::Overloaded(_) | Self::Unrecorded | Self::Undecided => 503,
@@ -108,6 +111,9 @@ impl Refusal {
                 INVALID_REQUEST,
                 "The client must accept application/json or text/event-stream",
             ),
+            Self::UpgradeRequired => {
+                RpcError::new(INVALID_REQUEST, "Only WebSocket, version 13, is spoken here")
+            }
             Self::NoCredentials => RpcError::new(INVALID_REQUEST, "Authentication is required"),
             Self::BadCredentials("token_expired") => {
                 RpcError::new(INVALID_REQUEST, "The token has expired")
@@ -179,6 +185,7 @@ impl Refusal {
             Self::TooLarge => "too_large",
             Self::NotJson => "not_json",
             Self::NotAcceptable => "not_acceptable",
+            Self::UpgradeRequired => "upgrade_required",
             Self::NoCredentials => "no_credentials",
             Self::BadCredentials(why) => why,
             Self::Undecided => "identity_provider_unavailable",

@@ -34,6 +34,17 @@ pub struct HttpSurface {
     pub proxies: Proxies,
 }
 
+/// Where the parts of an HTTP listener are, each without a slash at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Paths {
+    /// Streamable HTTP.
+    pub endpoint: Option<String>,
+    /// The transport of 2024-11-05, HTTP with server-sent events.
+    pub events: Option<String>,
+    /// WebSocket.
+    pub websocket: Option<String>,
+}
+
 /// A host that `Host` may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPattern {

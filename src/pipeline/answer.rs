@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use super::event_sessions::EventPlace;
+use super::upgrades::Upgrade;
 use crate::base::cancel::{Cancellation, Cause};
-use crate::guard::gate::Accepts;
+use crate::guard::gate::{Accepts, handshake};
 use crate::guard::rate::Quota;
 use crate::guard::refusal::{Refusal, whole_seconds};
 use crate::mcp::era::Version;
@@ -62,6 +63,10 @@ impl Reply {
         if let Refusal::MethodNotAllowed(methods) = refusal {
             reply.headers.push(("Allow", (*methods).into()));
         }
+        if matches!(refusal, Refusal::UpgradeRequired) {
+            reply.headers.push(("Upgrade", "websocket".into()));
+            reply.headers.push(("Sec-WebSocket-Version", handshake::VERSION.into()));
+        }
         if let Refusal::TooMany(_, quota) = refusal {
             reply.quota = *quota;
         }
@@ -79,6 +84,8 @@ pub enum Answer {
     Reply(Reply),
     /// By what comes out of an outlet.
     Stream(Box<Streamed>),
+    /// At once; then WebSocket is spoken.
+    Upgrade(Box<Upgrade>),
 }
 
 impl Answer {
@@ -87,6 +94,7 @@ impl Answer {
         match self {
             Self::Reply(reply) => reply.quota = reply.quota.or(quota),
             Self::Stream(streamed) => streamed.quota = quota,
+            Self::Upgrade(upgrade) => upgrade.reply.quota = quota,
         }
     }
 }

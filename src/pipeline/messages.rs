@@ -165,6 +165,12 @@ impl MessageRoad {
         self.proved.lock().last.is_some()
     }
 
+    /// False if what the connection was proved with is not good any more.
+    pub fn is_believed(&self) -> bool {
+        let last = self.proved.lock().last.clone();
+        last.is_none_or(|principal| self.services.snapshot.load().vouches_for(&principal))
+    }
+
     /// True while a request has no answer yet, or the client listens.
     pub fn is_busy(&self) -> bool {
         self.lines.is_busy()

@@ -16,4 +16,5 @@ pub mod road;
 pub mod services;
 pub mod snapshot;
 pub mod streams;
+pub mod upgrades;
 pub mod work;

@@ -1,11 +1,11 @@
 //! What a request over HTTP is answered with when its road ends early, and the headers that depend
 //! on who asks. It writes no bytes.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::answer::{Body, Reply};
 use super::exchange::{Ending, Exchange, Transport};
+use super::road::Peer;
 use super::services::Services;
 use super::snapshot::HttpFace;
 use crate::base::clock::Now;
@@ -22,13 +22,13 @@ pub fn malformed(
     services: &Arc<Services>,
     refusal: &Refusal,
     head: Option<&Head>,
-    address: IpAddr,
+    peer: &Peer,
     now: Now,
 ) -> Reply {
     let snapshot = services.snapshot.load();
-    let known = snapshot.http.as_ref().zip(head);
-    let client = known.map(|(face, head)| face.endpoint.surface.proxies.client(head, address));
-    let address = client.unwrap_or(address);
+    let known = snapshot.face(peer.door).zip(head);
+    let client = known.map(|(face, head)| face.endpoint.surface.proxies.client(head, peer.address));
+    let address = client.unwrap_or(peer.address);
     let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let cors = known.and_then(|(face, head)| cors_of(face, head));
     // What had no head has no id either, as the transport tells it in each of its revisions.
@@ -46,7 +46,8 @@ pub(super) fn refuse(
 ) -> Reply {
     let mut reply = Reply::refusal(refusal, id, version);
     let snapshot = exchange.services().snapshot.load();
-    if let Some(challenge) = snapshot.http.as_ref().and_then(|it| it.challenge.value(refusal)) {
+    let face = snapshot.http.as_ref().or(snapshot.websocket.as_ref());
+    if let Some(challenge) = face.and_then(|it| it.challenge.value(refusal)) {
         reply.headers.push(("WWW-Authenticate", challenge));
     }
     reply.headers.push(("X-Request-Id", exchange.id().to_string()));

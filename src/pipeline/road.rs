@@ -8,11 +8,12 @@ use super::answer::{Answer, Reply};
 use super::batch::{Batch, Posted};
 use super::event_sessions;
 use super::exchange::{Ending, Exchange, Transport};
-use super::identify::{MOST_ROUNDS, Unmetered, comes_too_often, identify};
+use super::identify::{MOST_ROUNDS, Unmetered, comes_too_often, identify, meter};
 use super::replies::{cors_of, metadata, preflight, refuse, version_of};
 use super::services::Services;
-use super::snapshot::Snapshot;
+use super::snapshot::{Door, Snapshot};
 use super::streams::{self, Carried};
+use super::upgrades;
 use super::work::dispatch::dispatch;
 use super::work::grant::grant;
 use crate::backend::context::Wishes;
@@ -20,8 +21,8 @@ use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
 use crate::guard::authn::certificate::ClientCertificate;
 use crate::guard::authn::inquiry::Waiter;
-use crate::guard::authn::{Credentials, Occasion, presented};
-use crate::guard::gate::{Accepts, Admitted, Passage, Purpose};
+use crate::guard::authn::{Credentials, Occasion, Presented, presented};
+use crate::guard::gate::{Accepts, Admitted, Passage, Purpose, handshake};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::http::{self, Refused};
@@ -76,6 +77,8 @@ impl Waiting {
 pub struct Peer {
     /// Its address.
     pub address: IpAddr,
+    /// The listener that it has come by.
+    pub door: Door,
     /// The certificate that it has shown.
     pub certificate: Option<Arc<ClientCertificate>>,
 }
@@ -129,7 +132,7 @@ pub fn enter(
     now: Now,
 ) -> Result<Entered, Stop> {
     let snapshot = services.snapshot.load_full();
-    let Some(face) = &snapshot.http else { return Err(Stop::Reply(Reply::empty(503))) };
+    let Some(face) = snapshot.face(peer.door) else { return Err(Stop::Reply(Reply::empty(503))) };
     let address = face.endpoint.surface.proxies.client(head, peer.address);
     let exchange = Exchange::begin(services, Transport::Http, Some(address), now);
     let cors = cors_of(face, head);
@@ -148,9 +151,13 @@ pub fn enter(
         }
     };
     let known = Known { exchange, snapshot, purpose, accepts, cors };
-    let credentials = known.snapshot.authentication.tagged(presented(head));
+    let (presented, is_ticket) = known.presented(head);
+    let credentials = known.snapshot.authentication.tagged(presented);
     if let Some(refusal) = comes_too_often(&known.snapshot, &credentials, &admitted, now) {
         return Err(known.refuse(head, &refusal));
+    }
+    if is_ticket {
+        return known.redeem(head, admitted, &credentials, now);
     }
     let asking = Asking { head, peer, reader, rounds: 0, now };
     known.identify(&asking, admitted, &credentials)
@@ -169,12 +176,61 @@ pub fn enter_again(
     if is_late {
         return Err(known.refuse(head, &Refusal::Undecided));
     }
-    let credentials = known.snapshot.authentication.tagged(presented(head));
+    let (presented, _) = known.presented(head);
+    let credentials = known.snapshot.authentication.tagged(presented);
     let asking = Asking { head, peer, reader, rounds, now };
     known.identify(&asking, admitted, &credentials)
 }
 
 impl Known {
+    /// What a head presents, and whether that is a ticket.
+    fn presented<'h>(&self, head: &'h Head) -> (Presented<'h>, bool) {
+        let ticket = match self.purpose {
+            Purpose::WebSocket if self.snapshot.authentication.is_on() => handshake::ticket(head),
+            _ => None,
+        };
+        match (presented(head), ticket) {
+            (Presented::Nothing, Some(ticket)) => (Presented::Secret(ticket), true),
+            (_, Some(_)) => (Presented::Unusable, false),
+            (presented, None) => (presented, false),
+        }
+    }
+
+    /// Lets a page in that has shown a ticket.
+    fn redeem(
+        mut self,
+        head: &Head,
+        admitted: Admitted,
+        credentials: &Credentials<'_>,
+        now: Now,
+    ) -> Result<Entered, Stop> {
+        let text = handshake::ticket(head).unwrap_or_default();
+        let tickets = &self.exchange.services().tickets;
+        let principal = tickets.redeem(text, head.header_str("origin"), now);
+        let authentication = &self.snapshot.authentication;
+        let address = admitted.address();
+        let known = principal.ok_or(Refusal::BadCredentials("bad_ticket"));
+        let known = known.and_then(|principal| {
+            authentication.vouch_again(admitted, &principal, unix_seconds(), now)
+        });
+        if let (Err(Refusal::BadCredentials(_)), Some(address)) = (&known, address) {
+            let identity = authentication.identity(credentials);
+            self.snapshot.rate.failed(address, credentials.tag(), identity.as_ref(), now);
+        }
+        let nothing = authentication.tagged(Presented::Nothing);
+        let metered =
+            known.and_then(|known| meter(&mut self.exchange, &self.snapshot, known, &nothing, now));
+        match metered {
+            Ok(metered) => Ok(self.let_in(metered)),
+            Err(refusal) => Err(self.refuse(head, &refusal)),
+        }
+    }
+
+    fn let_in(self, metered: Metered) -> Entered {
+        let Self { exchange, snapshot, purpose, accepts, cors } = self;
+        Entered { exchange, snapshot, metered, purpose, accepts, cors }
+    }
+
     fn identify(
         mut self,
         asking: &Asking<'_>,
@@ -190,10 +246,7 @@ impl Known {
             certificate: peer.certificate.as_deref(),
         };
         match identify(&mut self.exchange, &self.snapshot, admitted, credentials, &occasion) {
-            Ok(metered) => {
-                let Self { exchange, snapshot, purpose, accepts, cors } = self;
-                Ok(Entered { exchange, snapshot, metered, purpose, accepts, cors })
-            }
+            Ok(metered) => Ok(self.let_in(metered)),
             Err(Unmetered::Later(admitted, waiter)) => {
                 let rounds = rounds + 1;
                 Err(Stop::Wait(Box::new(Waiting { known: self, admitted, waiter, rounds })))
@@ -212,6 +265,7 @@ pub fn walk(
     entered: Entered,
     head: &Head,
     body: &[u8],
+    peer: &Peer,
     reader: &Arc<dyn Wake>,
     now: Now,
 ) -> Answer {
@@ -222,6 +276,8 @@ pub fn walk(
         Purpose::EndSession => end_session(entered, head, now),
         Purpose::EventSession => event_sessions::open(entered, head, reader, now),
         Purpose::EventMessage => event_sessions::post(entered, head, body, now),
+        Purpose::WebSocket => upgrades::upgrade(entered, head, peer.address),
+        Purpose::Ticket => upgrades::ticket(entered, head, now),
     };
     answer.tell(quota);
     answer

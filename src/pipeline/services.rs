@@ -19,6 +19,7 @@ use crate::base::clock::{Now, unix_seconds};
 use crate::base::counters::Counters;
 use crate::base::ids::{NoRandomness, RequestIds};
 use crate::base::principal::Principal;
+use crate::guard::authn::tickets::Tickets;
 use crate::guard::blocks::Blocks;
 use crate::mcp::cursor::Cursors;
 use crate::mcp::legacy::table::Sessions;
@@ -76,6 +77,8 @@ pub struct Services {
     pub blocks: Blocks,
     /// Legacy sessions.
     pub sessions: Sessions,
+    /// What pages open a WebSocket with.
+    pub tickets: Tickets,
     /// Streams of the transport before Streamable HTTP.
     pub event_sessions: EventSessions,
     /// Who hears of changes.
@@ -115,6 +118,7 @@ impl Services {
             counters: Counters::default(),
             blocks: Blocks::default(),
             sessions: Sessions::default(),
+            tickets: Tickets::default(),
             event_sessions: EventSessions::default(),
             subscriptions: Subscriptions::default(),
             cursors: Cursors::new()?,

@@ -25,6 +25,15 @@ use crate::proto::http1::HttpLimits;
 use crate::proto::http1::response::HeaderBlock;
 use crate::proto::json::JsonLimits;
 
+/// A listener by which requests of HTTP come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// That of Streamable HTTP.
+    Http,
+    /// One for WebSocket alone.
+    WebSocket,
+}
+
 /// The configuration in force.
 #[derive(Debug)]
 pub struct Snapshot {
@@ -46,6 +55,8 @@ pub struct Snapshot {
     pub message_bytes: usize,
     /// The HTTP endpoint, if there is one.
     pub http: Option<HttpFace>,
+    /// The same of a listener for WebSocket alone.
+    pub websocket: Option<HttpFace>,
     /// Bounds of legacy sessions.
     pub sessions: SessionLimits,
     /// Bounds of a stream that cannot be resumed.
@@ -79,6 +90,14 @@ impl Snapshot {
             Change::Resource(uri) => (Method::ResourcesRead, Thing::Resource(uri)),
         };
         self.policy.allows(principal, method, thing, Permission::Read)
+    }
+
+    /// What is at a door.
+    pub fn face(&self, door: Door) -> Option<&HttpFace> {
+        match door {
+            Door::Http => self.http.as_ref(),
+            Door::WebSocket => self.websocket.as_ref(),
+        }
     }
 
     /// The policy as it is for who makes a call.

@@ -1,5 +1,5 @@
-//! Bytes to events and back: JSON, JSON-RPC, HTTP/1.1, lines and server-sent events. No socket, no
-//! thread, no clock and no file is ever named here.
+//! Bytes to events and back: JSON, JSON-RPC, HTTP/1.1, lines, server-sent events and WebSocket. No
+//! socket, no thread, no clock and no file is ever named here.
 
 pub mod buffer;
 pub mod forwarded;
@@ -10,3 +10,4 @@ pub mod jsonrpc;
 pub mod lines;
 pub mod object;
 pub mod sse;
+pub mod websocket;

@@ -24,12 +24,14 @@ const LINES: &[u8] = b"mcp";
 pub(super) struct Doors {
     http: Arc<ArcSwapOption<ServerConfig>>,
     tcp: Arc<ArcSwapOption<ServerConfig>>,
+    websocket: Arc<ArcSwapOption<ServerConfig>>,
 }
 
 /// TLS that was read and is not in force yet.
 pub(super) struct Fresh {
     http: Option<Arc<ServerConfig>>,
     tcp: Option<Arc<ServerConfig>>,
+    websocket: Option<Arc<ServerConfig>>,
 }
 
 impl Fresh {
@@ -44,7 +46,9 @@ impl Fresh {
         };
         let http = configuration.http.as_ref().and_then(|listener| listener.tls.as_ref());
         let tcp = configuration.tcp.as_ref().and_then(|listener| listener.tls.as_ref());
-        Ok(Self { http: read(http, HTTP)?, tcp: read(tcp, LINES)? })
+        let websocket = configuration.websocket.as_ref().and_then(|it| it.tls.as_ref());
+        let (http, websocket) = (read(http, HTTP)?, read(websocket, HTTP)?);
+        Ok(Self { http, tcp: read(tcp, LINES)?, websocket })
     }
 }
 
@@ -53,6 +57,7 @@ impl Doors {
     pub(super) fn put_in_force(&self, fresh: Fresh) {
         self.http.store(fresh.http);
         self.tcp.store(fresh.tcp);
+        self.websocket.store(fresh.websocket);
     }
 }
 
@@ -97,16 +102,25 @@ impl Network {
         let addresses = open(addresses, Protocol::Http, &doors.http)?;
         let tcp_addresses = configuration.tcp.as_ref().map_or(&[][..], |it| &it.addresses);
         let tcp_addresses = open(tcp_addresses, Protocol::Lines, &doors.tcp)?;
+        let own = configuration.websocket.as_ref();
+        let own_addresses = own.map_or(&[][..], |it| &it.addresses);
+        let own_addresses = open(own_addresses, Protocol::WebSocket, &doors.websocket)?;
         let scheme = |tls: Option<&TlsSettings>, with: &'static str, without: &'static str| {
             if tls.is_some() { with } else { without }
         };
         let mut urls = Vec::new();
         if let Some(listener) = http {
             let scheme = scheme(listener.tls.as_ref(), "https", "http");
-            let path = &listener.path;
+            let path = listener.paths.endpoint.as_deref().unwrap_or_default();
             urls.extend(addresses.iter().map(|address| format!("{scheme}://{address}{path}")));
         }
         let url = urls.first().cloned();
+        for (listener, addresses) in [(http, &addresses), (own, &own_addresses)] {
+            let listener = listener.map(|it| (it, it.paths.websocket.as_deref()));
+            let Some((listener, Some(path))) = listener else { continue };
+            let scheme = scheme(listener.tls.as_ref(), "wss", "ws");
+            urls.extend(addresses.iter().map(|address| format!("{scheme}://{address}{path}")));
+        }
         if let Some(listener) = &configuration.tcp {
             let scheme = scheme(listener.tls.as_ref(), "tls", "tcp");
             urls.extend(tcp_addresses.iter().map(|address| format!("{scheme}://{address}")));

@@ -237,6 +237,7 @@ fn load(origin: &Origin, stdio_only: bool) -> Result<Configuration, StartError> 
         configuration.stdio = true;
         configuration.http = None;
         configuration.tcp = None;
+        configuration.websocket = None;
         // Clients start many such servers, with one configuration.
         configuration.admin.enabled = false;
     }
@@ -281,12 +282,14 @@ fn audit(configuration: &Configuration) -> Result<Started, StartError> {
 }
 
 /// What only a restart can change of the listeners: where each is, and whether it speaks TLS.
-fn listeners(configuration: &Configuration) -> [Option<(&[SocketAddr], bool)>; 2] {
+fn listeners(configuration: &Configuration) -> [Option<(&[SocketAddr], bool)>; 3] {
     let http = configuration.http.as_ref();
     let tcp = configuration.tcp.as_ref();
+    let websocket = configuration.websocket.as_ref();
     [
         http.map(|listener| (listener.addresses.as_slice(), listener.tls.is_some())),
         tcp.map(|listener| (listener.addresses.as_slice(), listener.tls.is_some())),
+        websocket.map(|listener| (listener.addresses.as_slice(), listener.tls.is_some())),
     ]
 }
 
@@ -344,8 +347,10 @@ impl Running {
         } else {
             // The listeners are still the former ones, and what they are told must fit them.
             snapshot.http = snapshot::http_face(&self.configuration);
+            snapshot.websocket = snapshot::websocket_face(&self.configuration);
             next.http.clone_from(&self.configuration.http);
             next.tcp.clone_from(&self.configuration.tcp);
+            next.websocket.clone_from(&self.configuration.websocket);
         }
         self.outbound.trust(&authorities);
         self.rights.store(Arc::new(next.admin.clone()));

@@ -15,6 +15,7 @@ use crate::backend::local::host_tool;
 use crate::backend::local::prompts::TemplatePrompt;
 use crate::backend::settings::ResourceSettings;
 use crate::config::Configuration;
+use crate::connection::settings::HttpListener;
 use crate::guard::authn::api_key::ApiKeys;
 use crate::guard::authn::certificate::Certificates;
 use crate::guard::authn::introspection::Introspection;
@@ -69,6 +70,7 @@ pub(super) fn build(
         json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
         message_bytes: validation.max_message_size,
         http: http_face(configuration),
+        websocket: websocket_face(configuration),
         sessions: SessionLimits {
             sessions: sessions.max_sessions,
             sessions_per_principal: sessions.max_sessions_per_user,
@@ -197,19 +199,27 @@ fn first_scope(configuration: &Configuration) -> Option<&str> {
 }
 
 pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
-    let listener = configuration.http.as_ref()?;
+    Some(face(configuration, configuration.http.as_ref()?))
+}
+
+/// That of the listener for WebSocket alone.
+pub(super) fn websocket_face(configuration: &Configuration) -> Option<HttpFace> {
+    Some(face(configuration, configuration.websocket.as_ref()?))
+}
+
+fn face(configuration: &Configuration, listener: &HttpListener) -> HttpFace {
     let limits = &configuration.limits;
     let is_tls = listener.tls.is_some();
     let resource = protected_resource(configuration);
-    Some(HttpFace {
+    let has_endpoint = listener.paths.endpoint.is_some();
+    HttpFace {
         challenge: Challenge::new(resource.as_ref(), first_scope(configuration)),
         metadata: resource.as_ref().map(ProtectedResource::metadata),
         cors: Cors::new(&listener.surface),
         headers: security_headers(&configuration.security_headers, is_tls),
         endpoint: Endpoint {
-            path: listener.path.clone(),
-            sse_path: listener.sse_path.clone(),
-            metadata_path: resource.map(|resource| resource.path().to_owned()),
+            paths: listener.paths.clone(),
+            metadata_path: resource.filter(|_| has_endpoint).map(|it| it.path().to_owned()),
             scheme: if is_tls { Scheme::Https } else { Scheme::Http },
             surface: listener.surface.clone(),
         },
@@ -220,7 +230,7 @@ pub(super) fn http_face(configuration: &Configuration) -> Option<HttpFace> {
             body_bytes: configuration.validation.max_message_size,
             chunk_overhead_bytes: CHUNK_OVERHEAD,
         },
-    })
+    }
 }
 
 /// The permission that a tool of the configuration needs, if there is one of this name.

@@ -51,3 +51,4 @@ mod task_requests;
 mod tasks;
 mod tcp;
 mod tokens;
+mod websocket;

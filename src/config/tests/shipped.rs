@@ -168,7 +168,7 @@ fn the_commented_file_names_every_key_there_is() {
     for line in lines.iter().filter(|line| line.marker != Marker::Prose) {
         shown.entry(line.section.clone()).or_default().extend(key(line.text));
     }
-    let unavailable = ["websocket", "alerts", "metrics"];
+    let unavailable = ["alerts", "metrics"];
     let mut checked = 0;
     for (section, about) in context.schema() {
         for key in about.keys.into_iter().filter(|key| !unavailable.contains(key)) {

@@ -9,6 +9,7 @@ pub mod inquiry;
 pub mod introspection;
 pub mod jwt;
 pub mod revocations;
+pub mod tickets;
 
 use std::borrow::Cow;
 use std::net::IpAddr;

@@ -29,8 +29,11 @@ fn head(request_line: &str, headers: &[&str]) -> Head {
 fn endpoint() -> Endpoint {
     Endpoint {
         metadata_path: Some("/public/mcp".into()),
-        sse_path: Some("/sse".into()),
-        path: "/mcp".into(),
+        paths: Paths {
+            endpoint: Some("/mcp".into()),
+            events: Some("/sse".into()),
+            websocket: Some("/ws".into()),
+        },
         scheme: Scheme::Https,
         surface: HttpSurface {
             allowed_hosts: vec![HostPattern::parse("localhost").unwrap()],

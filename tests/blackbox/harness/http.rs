@@ -46,7 +46,7 @@ impl Response {
     }
 
     /// The secrets of this test that it repeats, if it is a refusal.
-    fn leaks(&self) -> Vec<String> {
+    pub fn leaks(&self) -> Vec<String> {
         let headers: String =
             self.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
         let text = headers + &String::from_utf8_lossy(&self.body);
@@ -275,7 +275,7 @@ impl Connection {
         }
     }
 
-    fn take(&mut self, length: usize) -> Vec<u8> {
+    pub fn take(&mut self, length: usize) -> Vec<u8> {
         while self.received.len() < length {
             assert!(self.fill(), "closed in the middle of a body");
         }

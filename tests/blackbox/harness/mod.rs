@@ -8,11 +8,12 @@ pub mod lines;
 pub mod process;
 pub mod provider;
 mod recorder;
-mod request;
+pub mod request;
 pub mod secrets;
 mod session;
 pub mod stdio;
 pub mod tls;
+pub mod websocket;
 
 use std::time::Duration;
 

@@ -39,7 +39,7 @@ impl HttpRecorder {
         }
         let request = Request::take(&mut self.sent);
         self.conversation = request.conversation();
-        self.is_document = request.target.starts_with("/.well-known/");
+        self.is_document = ["/.well-known/", "/ws"].iter().any(|it| request.target.starts_with(it));
         if let Some(id) = head.header("mcp-session-id") {
             let conversation = Arc::clone(&self.conversation);
             SESSIONS.lock().unwrap().entry(id.into()).or_insert(conversation);
