@@ -142,6 +142,7 @@ smoke!(
     jwt,
     lines,
     origins,
+    proxy_headers,
     requests,
     schemas,
     tokens,

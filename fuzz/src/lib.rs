@@ -13,6 +13,7 @@ mod json;
 mod jwt;
 mod messages;
 mod origins;
+mod proxy_headers;
 mod schemas;
 mod tokens;
 mod uris;
@@ -21,7 +22,7 @@ mod uris;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 16] = [
+pub const TARGETS: [(&str, Target); 17] = [
     ("answers", answers::answers),
     ("arguments", commands::arguments),
     ("certificates", certificates::certificates),
@@ -34,6 +35,7 @@ pub const TARGETS: [(&str, Target); 16] = [
     ("jwt", jwt::jwt),
     ("lines", messages::lines),
     ("origins", origins::origins),
+    ("proxy_headers", proxy_headers::proxy_headers),
     ("requests", http::requests),
     ("schemas", schemas::schemas),
     ("tokens", tokens::tokens),

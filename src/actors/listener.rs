@@ -2,15 +2,17 @@
 //! descriptor. It hands out sockets and knows nothing of what they carry.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use rustls::ServerConfig;
 use socket2::{Domain, Socket, Type};
 
+use crate::connection::link::Link;
 use crate::connection::wire::Wire;
 
 /// Connections that the kernel keeps for us while we do not accept.
@@ -34,8 +36,17 @@ pub struct Listening {
     pub socket: std::net::TcpListener,
     /// What is spoken there.
     pub protocol: Protocol,
-    /// TLS, if connections begin with it; replaced by a reload.
-    pub tls: Arc<ArcSwapOption<ServerConfig>>,
+    /// What connections begin with; replaced by a reload.
+    pub opening: Arc<ArcSwap<Opening>>,
+}
+
+/// What the connections of a listener begin with.
+#[derive(Debug, Default)]
+pub struct Opening {
+    /// TLS, if it is spoken.
+    pub tls: Option<Arc<ServerConfig>>,
+    /// The proxies that say whom each connection is from, before all else.
+    pub proxies: Vec<IpNet>,
 }
 
 /// A listening socket; see the module.
@@ -44,7 +55,7 @@ pub struct Listener {
     socket: TcpListener,
     token: Token,
     protocol: Protocol,
-    tls: Arc<ArcSwapOption<ServerConfig>>,
+    opening: Arc<ArcSwap<Opening>>,
     is_paused: bool,
 }
 
@@ -74,13 +85,34 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
+impl Opening {
+    /// True if a connection from this address begins with what a proxy says of it.
+    pub fn is_proxied(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|network| network.contains(&address))
+    }
+
+    /// True if it begins with TLS.
+    pub fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// The link of a connection from this address.
+    ///
+    /// # Errors
+    /// TLS cannot begin.
+    pub fn link(&self, socket: TcpStream, address: IpAddr) -> Result<Link, rustls::Error> {
+        let wire = self.tls.as_ref().map_or(Ok(Wire::Plain), Wire::tls)?;
+        Ok(Link::new(socket, wire, self.is_proxied(address)))
+    }
+}
+
 impl Listener {
     /// Registers a listening socket under `token`.
     pub fn register(listening: Listening, token: Token, registry: &Registry) -> io::Result<Self> {
-        let Listening { socket, protocol, tls } = listening;
+        let Listening { socket, protocol, opening } = listening;
         let mut socket = TcpListener::from_std(socket);
         registry.register(&mut socket, token, Interest::READABLE)?;
-        Ok(Self { socket, token, protocol, tls, is_paused: false })
+        Ok(Self { socket, token, protocol, opening, is_paused: false })
     }
 
     /// What is spoken over its connections.
@@ -88,12 +120,9 @@ impl Listener {
         self.protocol
     }
 
-    /// What a connection begins with.
-    ///
-    /// # Errors
-    /// TLS cannot begin.
-    pub fn wire(&self) -> Result<Wire, rustls::Error> {
-        self.tls.load().as_ref().map_or(Ok(Wire::Plain), Wire::tls)
+    /// What its connections begin with now.
+    pub fn opening(&self) -> Arc<Opening> {
+        self.opening.load_full()
     }
 
     /// Takes one connection that waits.

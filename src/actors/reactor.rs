@@ -24,7 +24,6 @@ use crate::base::clock::{Now, unix_seconds};
 use crate::connection::caps::Caps;
 use crate::connection::conn::{Conn, Surroundings};
 use crate::connection::kind::Connection;
-use crate::connection::link::Link;
 use crate::connection::messages::MessageConn;
 use crate::connection::scratch::Scratch;
 use crate::connection::slot::{Ready as _, Slot};
@@ -255,17 +254,18 @@ impl<H: Hooks> Reactor<H> {
         let counters = &services.counters;
         let ip = address.ip().to_canonical();
         let is_blocked = services.blocks.hold(ip, unix_seconds);
-        let place = if is_blocked { None } else { self.parts.caps.admit(ip) };
+        let Some(listener) = self.listeners.get(listener) else { return };
+        let opening = listener.opening();
+        let is_proxied = opening.is_proxied(ip);
+        let known = (!is_proxied).then_some(ip);
+        let caps = &self.parts.caps;
+        let place =
+            if is_blocked { None } else { caps.admit(known, is_proxied || opening.has_tls()) };
         let Some(place) = place else {
             counters.connections_refused.increment();
             return;
         };
-        let Some(listener) = self.listeners.get(listener) else { return };
         let protocol = listener.protocol();
-        let wire = match listener.wire() {
-            Ok(wire) => wire,
-            Err(error) => return log::error!("TLS cannot begin: {error}"),
-        };
         let _ = socket.set_nodelay(true);
         // A peer that vanished without a word is noticed although little is sent to it.
         let stall = self.parts.around.limits.write_stall;
@@ -278,8 +278,15 @@ impl<H: Hooks> Reactor<H> {
             self.free.push(index);
             return;
         }
+        let link = match opening.link(socket, ip) {
+            Ok(link) => link,
+            Err(error) => {
+                self.free.push(index);
+                return log::error!("TLS cannot begin: {error}");
+            }
+        };
         counters.connections_accepted.increment();
-        let (link, now) = (Link::new(socket, wire), Now::read());
+        let now = Now::read();
         let conn = match protocol {
             Protocol::Http => {
                 Connection::Http(Box::new(Conn::new(link, ip, Door::Http, place, now)))

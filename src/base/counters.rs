@@ -47,6 +47,54 @@ impl Counter {
     }
 }
 
+/// Why a TLS handshake failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HandshakeFailure {
+    /// The peer does not speak TLS.
+    NotTls,
+    /// No version, suite, group, signature or protocol is common to both.
+    NothingInCommon,
+    /// There is no certificate where one is required.
+    NoCertificate,
+    /// The certificate is by an authority that is not known.
+    UnknownAuthority,
+    /// The certificate is over, or not valid yet.
+    Expired,
+    /// The certificate was taken back.
+    Revoked,
+    /// The certificate is wrong in another way.
+    BadCertificate,
+    /// The peer gave up with an alert.
+    RefusedByPeer,
+    /// The peer broke the protocol.
+    Malformed,
+    /// The peer closed the connection.
+    CutOff,
+    /// It took too long.
+    TimedOut,
+}
+
+impl Counters {
+    /// Counts a handshake that failed.
+    pub fn handshake_failed(&self, why: HandshakeFailure) {
+        self.tls_handshake_failures.increment();
+        match why {
+            HandshakeFailure::NotTls => &self.tls_handshake_failures_not_tls,
+            HandshakeFailure::NothingInCommon => &self.tls_handshake_failures_nothing_in_common,
+            HandshakeFailure::NoCertificate => &self.tls_handshake_failures_no_certificate,
+            HandshakeFailure::UnknownAuthority => &self.tls_handshake_failures_unknown_authority,
+            HandshakeFailure::Expired => &self.tls_handshake_failures_expired,
+            HandshakeFailure::Revoked => &self.tls_handshake_failures_revoked,
+            HandshakeFailure::BadCertificate => &self.tls_handshake_failures_bad_certificate,
+            HandshakeFailure::RefusedByPeer => &self.tls_handshake_failures_refused_by_peer,
+            HandshakeFailure::Malformed => &self.tls_handshake_failures_malformed,
+            HandshakeFailure::CutOff => &self.tls_handshake_failures_cut_off,
+            HandshakeFailure::TimedOut => &self.tls_handshake_failures_timed_out,
+        }
+        .increment();
+    }
+}
+
 counters! {
     /// Credentials that were presented and refused.
     authentication_failures,
@@ -58,8 +106,32 @@ counters! {
     rate_limit_breaches,
     /// Messages refused for their form: framing, JSON, JSON-RPC, parameters, schema, paths.
     invalid_input_errors,
-    /// TLS handshakes that failed or ran out of time.
+    /// TLS handshakes that failed or ran out of time; those below say why.
     tls_handshake_failures,
+    /// Of these: the peer did not speak TLS.
+    tls_handshake_failures_not_tls,
+    /// The peer offered no version, suite, group, signature or protocol that we take.
+    tls_handshake_failures_nothing_in_common,
+    /// The peer showed no certificate where one is required.
+    tls_handshake_failures_no_certificate,
+    /// The peer's certificate is by an authority that we do not know.
+    tls_handshake_failures_unknown_authority,
+    /// It is over, or not valid yet.
+    tls_handshake_failures_expired,
+    /// It was taken back.
+    tls_handshake_failures_revoked,
+    /// It is wrong in another way.
+    tls_handshake_failures_bad_certificate,
+    /// The peer gave up with an alert; most often it does not trust our certificate.
+    tls_handshake_failures_refused_by_peer,
+    /// The peer broke the protocol.
+    tls_handshake_failures_malformed,
+    /// The peer closed the connection on the way.
+    tls_handshake_failures_cut_off,
+    /// The handshake took too long.
+    tls_handshake_failures_timed_out,
+    /// Connections from proxies that did not say whom they are from, or said it wrongly.
+    proxy_protocol_failures,
     /// Connections accepted.
     connections_accepted,
     /// Connections refused because a cap was reached or descriptors ran out.

@@ -31,6 +31,7 @@ pub(super) fn limits(
             max_connections,
             1000,
         ),
+        max_handshakes: share(reader, "max_handshakes", max_connections, 1000),
         head_bytes,
         target_bytes: reader.integer_in(
             "target_bytes",

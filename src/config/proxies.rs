@@ -1,5 +1,7 @@
 //! Reads which proxies are believed; it must never let everybody be one.
 
+use ipnet::IpNet;
+
 use super::limits::networks;
 use super::reader::Reader;
 use crate::guard::proxies::{ForwardedHeader, Proxies};
@@ -9,16 +11,14 @@ const HEADERS: [(&str, ForwardedHeader); 2] = [
     ("forwarded", ForwardedHeader::Forwarded),
 ];
 
-/// Reads `trusted_proxies` and `forwarded_header`.
-pub(super) fn read(reader: &mut Reader<'_>) -> Proxies {
-    let trusted = networks(reader, "trusted_proxies");
-    if trusted.iter().any(|network| network.prefix_len() == 0) {
-        reader.context().error_at(
-            &reader.path_of("trusted_proxies"),
-            "everybody could say on whose behalf a request comes",
-            "name the networks of your proxies, for example [\"10.0.0.0/8\"]",
-        );
-    }
+/// Reads `proxy_protocol`: the proxies that say of each connection whom it is from.
+pub(super) fn of_connections(reader: &mut Reader<'_>) -> Vec<IpNet> {
+    trusted(reader, "proxy_protocol")
+}
+
+/// Reads `trusted_proxies` and `forwarded_header`: those that say it of each request.
+pub(super) fn of_requests(reader: &mut Reader<'_>) -> Proxies {
+    let trusted = trusted(reader, "trusted_proxies");
     let header = reader.value("forwarded_header");
     if let (Some(value), true) = (&header, trusted.is_empty()) {
         let remedy = "name your proxies in trusted_proxies, or remove it";
@@ -26,4 +26,16 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Proxies {
     }
     let header = header.and_then(|value| value.choice(&HEADERS));
     Proxies { trusted, header: header.unwrap_or(ForwardedHeader::XForwardedFor) }
+}
+
+fn trusted(reader: &mut Reader<'_>, key: &'static str) -> Vec<IpNet> {
+    let trusted = networks(reader, key);
+    if trusted.iter().any(|network| network.prefix_len() == 0) {
+        reader.context().error_at(
+            &reader.path_of(key),
+            "everybody could say on whose behalf they come",
+            "name the networks of your proxies, for example [\"10.0.0.0/8\"]",
+        );
+    }
+    trusted
 }

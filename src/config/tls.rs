@@ -5,7 +5,7 @@ use std::path::Path;
 use super::reader::Reader;
 use super::sources::FileKind;
 use super::value::Value;
-use crate::connection::settings::{TlsIdentity, TlsSettings, TlsVersion};
+use crate::connection::settings::{CertificateFiles, TlsIdentity, TlsSettings, TlsVersion};
 use crate::guard::settings::HostPattern;
 
 /// What `[tls]` says, whether or not a listener uses it.
@@ -21,6 +21,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> TlsTable {
     let present = reader.is_present();
     let enabled = reader.boolean("enabled", present);
     let identity = identity(reader, enabled);
+    let further = reader.tables("certificates", |one| {
+        one.required("certfile", "\"/etc/erlmcp/tls/other.crt\"");
+        one.required("keyfile", "\"/etc/erlmcp/tls/other.key\"");
+        certificate_files(one, enabled)
+    });
     let authorities = reader.value("cacertfile");
     let client_authorities = authorities.as_ref().and_then(|value| {
         let path = value.absolute_path("/etc/erlmcp/tls/ca.crt")?;
@@ -56,6 +61,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> TlsTable {
         enabled,
         settings: TlsSettings {
             identity,
+            further,
             versions: versions(reader),
             verify_peer,
             client_authorities,
@@ -67,8 +73,6 @@ pub(super) fn read(reader: &mut Reader<'_>) -> TlsTable {
 }
 
 fn identity(reader: &mut Reader<'_>, enabled: bool) -> TlsIdentity {
-    let certificate = reader.value("certfile");
-    let key = reader.value("keyfile");
     for (one, other) in [("certfile", "keyfile"), ("keyfile", "certfile")] {
         if reader.has(one) && !reader.has(other) {
             let what = format!("is of no use without `{other}`");
@@ -76,24 +80,39 @@ fn identity(reader: &mut Reader<'_>, enabled: bool) -> TlsIdentity {
             reader.context().error_at(&reader.path_of(one), &what, &remedy);
         }
     }
+    let has_files = reader.has("certfile");
     let names = reader.items("generated_names", "[\"mcp.example.com\"]");
-    if let (Some(first), Some(_)) = (names.first(), &certificate) {
+    if let (Some(first), true) = (names.first(), has_files) {
         first.warning("no certificate is made beside `certfile`", "remove generated_names");
     }
-    let chain = certificate.and_then(|value| {
-        let path = value.absolute_path("/etc/erlmcp/tls/server.crt")?;
-        (!enabled || is_file(&value, &path)).then_some(path)
-    });
-    let private = key.and_then(|value| {
-        let path = value.absolute_path("/etc/erlmcp/tls/server.key")?;
-        (!enabled || is_secret_file(&value, &path)).then_some(path)
-    });
-    match (chain, private) {
-        (Some(certificate_chain), Some(private_key)) => {
-            TlsIdentity::Files { certificate_chain, private_key }
+    let files = if has_files { certificate_files(reader, enabled) } else { None };
+    match reader.value("ocspfile") {
+        Some(response) if !has_files => {
+            response.error("is of no use without `certfile`", "give the certificate that it is of");
         }
-        _ => TlsIdentity::Generated { extra_names: names.iter().filter_map(server_name).collect() },
+        _ => {}
     }
+    files.map_or_else(
+        || TlsIdentity::Generated { extra_names: names.iter().filter_map(server_name).collect() },
+        TlsIdentity::Files,
+    )
+}
+
+/// The files of a certificate, unless one of them is not given or cannot be used.
+fn certificate_files(reader: &mut Reader<'_>, enabled: bool) -> Option<CertificateFiles> {
+    let mut file = |key, example, is_good: fn(&Value<'_>, &Path) -> bool| {
+        let value = reader.value(key)?;
+        let path = value.absolute_path(example)?;
+        (!enabled || is_good(&value, &path)).then_some(path)
+    };
+    let certificate_chain = file("certfile", "/etc/erlmcp/tls/server.crt", is_file);
+    let private_key = file("keyfile", "/etc/erlmcp/tls/server.key", is_secret_file);
+    let ocsp_response = file("ocspfile", "/etc/erlmcp/tls/server.ocsp", is_response);
+    Some(CertificateFiles {
+        certificate_chain: certificate_chain?,
+        private_key: private_key?,
+        ocsp_response,
+    })
 }
 
 fn server_name(value: &Value<'_>) -> Option<String> {
@@ -113,8 +132,11 @@ fn server_name(value: &Value<'_>) -> Option<String> {
 fn versions(reader: &mut Reader<'_>) -> Vec<TlsVersion> {
     const VERSIONS: [(&str, TlsVersion); 2] =
         [("tlsv1.2", TlsVersion::V1_2), ("tlsv1.3", TlsVersion::V1_3)];
-    let all = || VERSIONS.map(|(_, version)| version).to_vec();
-    let Some(value) = reader.value("versions") else { return all() };
+    const PROFILES: [(&str, &[TlsVersion]); 2] =
+        [("intermediate", &[TlsVersion::V1_2, TlsVersion::V1_3]), ("modern", &[TlsVersion::V1_3])];
+    let [(_, intermediate), _] = PROFILES;
+    let profile = reader.choice("profile", &PROFILES, intermediate);
+    let Some(value) = reader.value("versions") else { return profile.to_vec() };
     let items = value.items("[\"tlsv1.2\", \"tlsv1.3\"]");
     let mut chosen: Vec<TlsVersion> = Vec::new();
     for version in items.iter().filter_map(|item| item.choice(&VERSIONS)) {
@@ -125,10 +147,22 @@ fn versions(reader: &mut Reader<'_>) -> Vec<TlsVersion> {
     if items.is_empty() && value.value.is_array() {
         value.error("no version is allowed", "write versions = [\"tlsv1.2\", \"tlsv1.3\"]");
     }
+    if chosen.iter().any(|version| !profile.contains(version)) {
+        let what = "the profile \"modern\" has no version before tlsv1.3";
+        value.error(what, "remove `versions`, or write profile = \"intermediate\"");
+    }
     chosen
 }
 
 pub(super) fn is_file(value: &Value<'_>, path: &Path) -> bool {
+    is_kind_of_file(value, path, "PEM")
+}
+
+fn is_response(value: &Value<'_>, path: &Path) -> bool {
+    is_kind_of_file(value, path, "DER")
+}
+
+fn is_kind_of_file(value: &Value<'_>, path: &Path, form: &str) -> bool {
     let sources = value.context.sources;
     if !sources.inspects_named_files() {
         return true;
@@ -139,7 +173,8 @@ pub(super) fn is_file(value: &Value<'_>, path: &Path) -> bool {
         Err(error) => error.to_string(),
     };
     let what = format!("{} {what}", path.display());
-    value.error(&what, "give the path of a PEM file that the user erlmcp runs as may read");
+    let remedy = format!("give the path of a {form} file that the user erlmcp runs as may read");
+    value.error(&what, &remedy);
     false
 }
 

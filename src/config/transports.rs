@@ -76,14 +76,17 @@ fn websocket(
             let addresses = addresses(reader, WEBSOCKET_PORT);
             let paths = Paths { websocket: path, ..Paths::default() };
             let tls = listener_tls(reader, tls);
+            let proxies = proxies::of_connections(reader);
             let surface = surface(reader, &addresses, None);
-            Some(HttpListener { addresses, paths, tls, public_url: None, surface })
+            Some(HttpListener { addresses, paths, tls, proxies, public_url: None, surface })
         }
     }
 }
 
 fn tcp(reader: &mut Reader<'_>, tls: &TlsTable) -> LinesListener {
-    LinesListener { addresses: addresses(reader, TCP_PORT), tls: listener_tls(reader, tls) }
+    let addresses = addresses(reader, TCP_PORT);
+    let tls = listener_tls(reader, tls);
+    LinesListener { addresses, tls, proxies: proxies::of_connections(reader) }
 }
 
 fn http(reader: &mut Reader<'_>, tls: &TlsTable) -> HttpListener {
@@ -92,12 +95,13 @@ fn http(reader: &mut Reader<'_>, tls: &TlsTable) -> HttpListener {
     let path = path.unwrap_or_else(|| "/mcp".to_owned());
     let sse_path = sse_path(reader, &path);
     let tls = listener_tls(reader, tls);
+    let proxies = proxies::of_connections(reader);
     let public_url = reader.value("public_url").and_then(|value| public_url(&value));
     let public_host = public_url.as_ref().map(|(_, host)| host.clone());
     let surface = surface(reader, &addresses, public_host);
     let public_url = public_url.map(|(url, _)| url);
     let paths = Paths { endpoint: Some(path), events: sse_path, websocket: None };
-    HttpListener { addresses, paths, tls, public_url, surface }
+    HttpListener { addresses, paths, tls, proxies, public_url, surface }
 }
 
 fn addresses(reader: &mut Reader<'_>, port: u16) -> Vec<SocketAddr> {
@@ -267,7 +271,7 @@ fn surface(
         allowed_methods: methods(reader),
         allowed_headers: headers(reader),
         preflight_max_age: Duration::from_secs(reader.integer_in("max_age", 0..=86_400, 86_400)),
-        proxies: proxies::read(reader),
+        proxies: proxies::of_requests(reader),
     }
 }
 

@@ -1,7 +1,8 @@
-//! How many connections there are, in all and from each address. A place is free again when its
-//! permit is dropped.
+//! How many connections there are, in all, in a TLS handshake, and from each address. A place is
+//! free again when its permit is dropped.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -14,12 +15,14 @@ use crate::base::source::source;
 pub struct Caps {
     all: usize,
     per_address: usize,
+    handshakes: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     count: usize,
+    handshakes: usize,
     by_address: HashMap<IpAddr, usize>,
 }
 
@@ -27,31 +30,34 @@ struct State {
 #[derive(Debug)]
 pub struct Place {
     caps: Arc<Caps>,
-    address: IpAddr,
+    /// `None` as long as a proxy has not said whom it is from.
+    address: Option<IpAddr>,
+    is_handshaking: bool,
 }
 
 impl Caps {
-    /// At most `all` connections, and `per_address` of one address.
-    pub fn new(all: usize, per_address: usize) -> Arc<Self> {
-        Arc::new(Self { all, per_address, state: Mutex::default() })
+    /// At most `all` connections, `per_address` of one address, and `handshakes` that have not
+    /// shaken hands yet.
+    pub fn new(all: usize, per_address: usize, handshakes: usize) -> Arc<Self> {
+        Arc::new(Self { all, per_address, handshakes, state: Mutex::default() })
     }
 
-    /// A place for one more connection, if there is one.
+    /// A place for one more connection, if there is one. The address is not known of one whose
+    /// proxy has yet to say it.
     ///
     /// Addresses of one [`source`] count as one.
-    pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Place> {
-        let address = source(address);
+    pub fn admit(self: &Arc<Self>, address: Option<IpAddr>, is_handshaking: bool) -> Option<Place> {
+        let address = address.map(source);
         let mut state = self.state.lock();
-        if state.count >= self.all {
+        if state.count >= self.all || is_handshaking && state.handshakes >= self.handshakes {
             return None;
         }
-        let own = state.by_address.entry(address).or_default();
-        if *own >= self.per_address {
+        if address.is_some_and(|address| !state.enter(address, self.per_address)) {
             return None;
         }
-        *own += 1;
         state.count += 1;
-        Some(Place { caps: Arc::clone(self), address })
+        state.handshakes += usize::from(is_handshaking);
+        Some(Place { caps: Arc::clone(self), address, is_handshaking })
     }
 
     /// How many there are.
@@ -60,15 +66,59 @@ impl Caps {
     }
 }
 
+impl Place {
+    /// Hands are shaken, and the connection is known to be from `address`.
+    ///
+    /// # Errors
+    /// There are too many of that address.
+    pub fn end_handshake(&mut self, address: IpAddr) -> io::Result<()> {
+        let address = source(address);
+        let mut state = self.caps.state.lock();
+        if std::mem::take(&mut self.is_handshaking) {
+            state.end_handshake();
+        }
+        if self.address.is_none() {
+            if !state.enter(address, self.caps.per_address) {
+                return Err(io::ErrorKind::QuotaExceeded.into());
+            }
+            self.address = Some(address);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn end_handshake(&mut self) {
+        self.handshakes = self.handshakes.saturating_sub(1);
+    }
+
+    /// Counts one more of an address, unless there are `most` of it.
+    fn enter(&mut self, address: IpAddr, most: usize) -> bool {
+        let own = self.by_address.entry(address).or_default();
+        let has_room = *own < most;
+        *own += usize::from(has_room);
+        has_room
+    }
+
+    fn leave(&mut self, address: IpAddr) {
+        if let Some(own) = self.by_address.get_mut(&address) {
+            *own -= 1;
+            if *own == 0 {
+                self.by_address.remove(&address);
+            }
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.caps.state.lock();
         state.count = state.count.saturating_sub(1);
-        if let Some(own) = state.by_address.get_mut(&self.address) {
-            *own -= 1;
-            if *own == 0 {
-                state.by_address.remove(&self.address);
-            }
+        if self.is_handshaking {
+            state.end_handshake();
+        }
+        if let Some(address) = self.address {
+            state.leave(address);
         }
     }
 }
@@ -79,18 +129,48 @@ mod tests {
 
     #[test]
     fn both_caps_hold_and_nothing_of_a_closed_connection_stays() {
-        let caps = Caps::new(3, 2);
+        let caps = Caps::new(3, 2, 3);
+        let admit = |address| caps.admit(Some(address), false);
         let v6 = |host: &str| host.parse::<IpAddr>().unwrap();
-        let one_network =
-            [caps.admit(v6("2001:db8::1")).unwrap(), caps.admit(v6("2001:db8::2")).unwrap()];
-        assert!(caps.admit(v6("2001:db8::3")).is_none());
+        let one_network = [admit(v6("2001:db8::1")).unwrap(), admit(v6("2001:db8::2")).unwrap()];
+        assert!(admit(v6("2001:db8::3")).is_none());
         drop(one_network);
         let ip = |n: u8| IpAddr::from([127, 0, 0, n]);
-        let places = [caps.admit(ip(1)).unwrap(), caps.admit(ip(1)).unwrap()];
-        assert!(caps.admit(ip(1)).is_none());
-        let third = caps.admit(ip(2)).unwrap();
-        assert!(caps.admit(ip(3)).is_none());
+        let places = [admit(ip(1)).unwrap(), admit(ip(1)).unwrap()];
+        assert!(admit(ip(1)).is_none());
+        let third = admit(ip(2)).unwrap();
+        assert!(admit(ip(3)).is_none());
         drop((places, third));
+        assert_eq!((caps.count(), caps.state.lock().by_address.len()), (0, 0));
+    }
+
+    #[test]
+    fn who_does_not_shake_hands_takes_no_place_of_those_who_have() {
+        let caps = Caps::new(10, 10, 2);
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        let mut one = caps.admit(Some(ip), true).unwrap();
+        let other = caps.admit(Some(ip), true).unwrap();
+        assert!(caps.admit(Some(ip), true).is_none());
+        assert!(caps.admit(Some(ip), false).is_some(), "there is none to shake");
+        one.end_handshake(ip).unwrap();
+        one.end_handshake(ip).unwrap();
+        let third = caps.admit(Some(ip), true).unwrap();
+        assert!(caps.admit(Some(ip), true).is_none());
+        drop((one, other, third));
+        assert_eq!((caps.count(), caps.state.lock().handshakes), (0, 0));
+    }
+
+    #[test]
+    fn what_comes_by_a_proxy_counts_as_from_whom_it_is() {
+        let caps = Caps::new(10, 1, 10);
+        let client = IpAddr::from([192, 0, 2, 1]);
+        let mut one = caps.admit(None, true).unwrap();
+        let mut other = caps.admit(None, true).unwrap();
+        one.end_handshake(client).unwrap();
+        assert!(other.end_handshake(client).is_err());
+        drop(other);
+        assert!(caps.admit(Some(client), false).is_none());
+        drop(one);
         assert_eq!((caps.count(), caps.state.lock().by_address.len()), (0, 0));
     }
 }

@@ -14,6 +14,7 @@ use super::phase::Phase;
 use super::scratch::Scratch;
 use super::settings::Limits;
 use crate::base::clock::Now;
+use crate::base::counters::HandshakeFailure;
 use crate::guard::authn::certificate::ClientCertificate;
 use crate::mcp::outlet::Wake;
 use crate::pipeline::road::Peer;
@@ -39,7 +40,7 @@ pub struct Surroundings {
     pub services: Arc<Services>,
     /// Bounds of connections.
     pub limits: Limits,
-    /// Time for a whole TLS handshake.
+    /// Time for what a connection begins with: the header of a proxy, the TLS handshake.
     pub handshake_timeout: Duration,
     /// The server is going down: no request after the present one.
     pub is_draining: AtomicBool,
@@ -81,7 +82,7 @@ pub struct Conn {
     pub(super) closes: bool,
     since: Now,
     peer_closed: bool,
-    _place: Place,
+    place: Place,
 }
 
 /// What came of a part of a step.
@@ -109,7 +110,7 @@ impl Conn {
             closes: false,
             since: now,
             peer_closed: false,
-            _place: place,
+            place,
         }
     }
 
@@ -125,7 +126,7 @@ impl Conn {
 
     /// The connection that it has become, if it has.
     pub fn into_messages(self, now: Now) -> Option<MessageConn> {
-        let Self { link, peer, phase, input, _place: place, .. } = self;
+        let Self { link, peer, phase, input, place, .. } = self;
         let Phase::Upgraded(upgrade) = phase else { return None };
         let Upgrade { principal, address, .. } = *upgrade;
         let peer = Peer { address, ..peer };
@@ -181,7 +182,9 @@ impl Conn {
                     }
                     Received::Nothing => break,
                     Received::End => self.peer_closed = true,
-                    Received::Broken => return Err(io::ErrorKind::InvalidData.into()),
+                    Received::Broken(_) | Received::NoProxyHeader => {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
                 },
             }
         }
@@ -192,17 +195,17 @@ impl Conn {
         if matches!(self.phase, Phase::Linger) {
             return self.link.drop_input(step.scratch);
         }
-        let received = self.link.receive(step.scratch, &mut self.input)?;
-        if matches!(self.phase, Phase::Handshake) {
-            if received == Received::Broken {
-                step.around.services.counters.tls_handshake_failures.increment();
-            }
-            self.link.send(&[], step.now)?;
-            if !self.link.is_handshaking() {
-                let certificate = self.link.peer_certificate().map(ClientCertificate::new);
-                self.peer.certificate = certificate.map(Arc::new);
-                self.enter(Phase::Idle, step.now);
-            }
+        if !matches!(self.phase, Phase::Handshake) {
+            return self.link.receive(step.scratch, &mut self.input);
+        }
+        let counters = &step.around.services.counters;
+        let received = self.link.shake_hands(step.scratch, &mut self.input, counters, step.now)?;
+        if !self.link.is_handshaking() {
+            self.peer.address = self.link.proxied_source().unwrap_or(self.peer.address);
+            self.place.end_handshake(self.peer.address)?;
+            let certificate = self.link.peer_certificate().map(ClientCertificate::new);
+            self.peer.certificate = certificate.map(Arc::new);
+            self.enter(Phase::Idle, step.now);
         }
         Ok(received)
     }
@@ -231,7 +234,7 @@ impl Conn {
         match &self.phase {
             Phase::Idle | Phase::Linger => {}
             Phase::Handshake => {
-                counters.tls_handshake_failures.increment();
+                self.link.count_failure(counters, HandshakeFailure::TimedOut);
                 counters.peer_timeouts.increment();
             }
             _ => counters.peer_timeouts.increment(),

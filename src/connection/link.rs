@@ -2,14 +2,16 @@
 //! of a peer that takes none; what the bytes mean is not known here.
 
 use std::io::{self, Read as _};
-use std::net::Shutdown;
+use std::net::{IpAddr, Shutdown};
 
 use mio::net::TcpStream;
 
 use super::scratch::Scratch;
 use super::wire::{Fed, Wire};
 use crate::base::clock::Now;
+use crate::base::counters::{Counters, HandshakeFailure};
 use crate::proto::buffer::Buffer;
+use crate::proto::proxy_protocol::{self, NoProxyHeader, ProxyHeader};
 
 /// The link to a peer; see the module.
 #[derive(Debug)]
@@ -20,6 +22,20 @@ pub struct Link {
     unsent_from: usize,
     stalled_since: Option<Now>,
     ending: Ending,
+    /// The peer has sent something.
+    has_heard: bool,
+    proxy: Proxy,
+}
+
+/// What is known of a proxy in front of the peer.
+#[derive(Debug)]
+enum Proxy {
+    /// There is none.
+    None,
+    /// One has yet to say whom the connection is from; so much has come of that.
+    Awaited(Buffer),
+    /// It has said so.
+    Heard(Option<IpAddr>),
 }
 
 /// How far the end of our side is.
@@ -42,13 +58,15 @@ pub enum Received {
     Nothing,
     /// The peer sends nothing more.
     End,
-    /// The peer broke TLS.
-    Broken,
+    /// The peer broke TLS; what a handshake failed for.
+    Broken(HandshakeFailure),
+    /// A proxy should have said whom the connection is from, and has not.
+    NoProxyHeader,
 }
 
 impl Link {
-    /// A link over `socket`.
-    pub fn new(socket: TcpStream, wire: Wire) -> Self {
+    /// A link over `socket`, which begins with the header of a proxy if it is `proxied`.
+    pub fn new(socket: TcpStream, wire: Wire, is_proxied: bool) -> Self {
         Self {
             socket,
             wire,
@@ -56,12 +74,27 @@ impl Link {
             unsent_from: 0,
             stalled_since: None,
             ending: Ending::Open,
+            has_heard: false,
+            proxy: if is_proxied { Proxy::Awaited(Buffer::new()) } else { Proxy::None },
         }
     }
 
-    /// True until the TLS handshake is done.
+    /// True until a proxy has said whom the connection is from, where there is one, and the TLS
+    /// handshake is done.
     pub fn is_handshaking(&self) -> bool {
-        self.wire.is_handshaking()
+        self.is_awaiting_proxy() || self.wire.is_handshaking()
+    }
+
+    fn is_awaiting_proxy(&self) -> bool {
+        matches!(self.proxy, Proxy::Awaited(_))
+    }
+
+    /// Whom the connection is from, if a proxy has said so.
+    pub fn proxied_source(&self) -> Option<IpAddr> {
+        match self.proxy {
+            Proxy::Heard(source) => source,
+            Proxy::None | Proxy::Awaited(_) => None,
+        }
     }
 
     /// The certificate that the peer has shown, in DER, once the handshake is done.
@@ -80,15 +113,65 @@ impl Link {
             Received::Bytes(count) => count,
             other => return Ok(other),
         };
+        self.has_heard = true;
         let received = scratch.received.get(..count).unwrap_or_default();
+        let Proxy::Awaited(so_far) = &mut self.proxy else {
+            return Ok(self.feed(received, count, input));
+        };
+        so_far.extend(received);
+        match proxy_protocol::parse(so_far.bytes()) {
+            Err(NoProxyHeader) => Ok(Received::NoProxyHeader),
+            Ok(None) => Ok(Received::Bytes(count)),
+            Ok(Some(ProxyHeader { source, length })) => {
+                so_far.consume(length);
+                let behind = so_far.bytes().to_vec();
+                self.proxy = Proxy::Heard(source);
+                Ok(self.feed(&behind, count, input))
+            }
+        }
+    }
+
+    /// Gives the wire what one read of `count` bytes brought for it.
+    fn feed(&mut self, received: &[u8], count: usize, input: &mut Buffer) -> Received {
         match self.wire.feed(received, input) {
-            Fed::Open => Ok(Received::Bytes(count)),
-            Fed::Closed => Ok(Received::End),
-            Fed::Broken => {
+            Fed::Open => Received::Bytes(count),
+            Fed::Closed => Received::End,
+            Fed::Broken(why) => {
                 // The alert says why, if the peer still listens.
                 let _ = self.wire.send(&mut self.socket, &[]);
-                Ok(Received::Broken)
+                Received::Broken(why)
             }
+        }
+    }
+
+    /// Reads once for what a connection begins with, answers it, and counts it if it has failed. A
+    /// peer that comes and goes without a word has not begun.
+    pub fn shake_hands(
+        &mut self,
+        scratch: &mut Scratch,
+        input: &mut Buffer,
+        counters: &Counters,
+        now: Now,
+    ) -> io::Result<Received> {
+        let received = self.receive(scratch, input);
+        match received {
+            Ok(Received::Broken(why)) => counters.handshake_failed(why),
+            Ok(Received::NoProxyHeader) => counters.proxy_protocol_failures.increment(),
+            Ok(Received::End) | Err(_) if self.has_heard => {
+                self.count_failure(counters, HandshakeFailure::CutOff);
+            }
+            _ => {}
+        }
+        self.send(&[], now)?;
+        received
+    }
+
+    /// Counts a beginning that the peer has not brought to its end.
+    pub fn count_failure(&self, counters: &Counters, why: HandshakeFailure) {
+        if self.is_awaiting_proxy() {
+            counters.proxy_protocol_failures.increment();
+        } else {
+            counters.handshake_failed(why);
         }
     }
 

@@ -11,6 +11,7 @@ use super::codec::{Codec, Item};
 use super::conn::{LINGER, PROVING, Rest, STEP_BYTES, Step, Surroundings};
 use super::link::{Link, Received};
 use crate::base::clock::Now;
+use crate::base::counters::HandshakeFailure;
 use crate::base::principal::Principal;
 use crate::base::transport::Transport;
 use crate::guard::authn::certificate::ClientCertificate;
@@ -52,7 +53,7 @@ pub struct MessageConn {
     peer_closed: bool,
     /// Nothing more is taken from the peer.
     is_last: bool,
-    _place: Place,
+    place: Place,
 }
 
 #[derive(Debug)]
@@ -139,7 +140,7 @@ impl MessageConn {
             began: None,
             peer_closed: false,
             is_last: false,
-            _place: place,
+            place,
         }
     }
 
@@ -192,7 +193,9 @@ impl MessageConn {
                     }
                     Received::Nothing => break,
                     Received::End => self.peer_closed = true,
-                    Received::Broken => return Err(io::ErrorKind::InvalidData.into()),
+                    Received::Broken(_) | Received::NoProxyHeader => {
+                        return Err(io::ErrorKind::InvalidData.into());
+                    }
                 },
             }
         }
@@ -288,18 +291,21 @@ impl MessageConn {
         if matches!(self.phase, Phase::Linger) {
             return self.link.drop_input(step.scratch);
         }
-        let received = self.link.receive(step.scratch, &mut self.input)?;
-        if matches!(received, Received::Bytes(_)) {
-            self.received = step.now;
-        }
-        if matches!(self.phase, Phase::Handshake) {
-            if received == Received::Broken {
-                step.around.services.counters.tls_handshake_failures.increment();
-            }
-            self.link.send(&[], step.now)?;
+        let received = if matches!(self.phase, Phase::Handshake) {
+            let counters = &step.around.services.counters;
+            let received =
+                self.link.shake_hands(step.scratch, &mut self.input, counters, step.now)?;
             if !self.link.is_handshaking() {
+                self.peer.address = self.link.proxied_source().unwrap_or(self.peer.address);
+                self.place.end_handshake(self.peer.address)?;
                 self.open(step)?;
             }
+            received
+        } else {
+            self.link.receive(step.scratch, &mut self.input)?
+        };
+        if matches!(received, Received::Bytes(_)) {
+            self.received = step.now;
         }
         Ok(received)
     }
@@ -393,7 +399,7 @@ impl MessageConn {
                 return self.finish(step, Some(CloseCode::POLICY));
             }
             Phase::Handshake => {
-                counters.tls_handshake_failures.increment();
+                self.link.count_failure(counters, HandshakeFailure::TimedOut);
                 counters.peer_timeouts.increment();
             }
             Phase::Open(_) => counters.peer_timeouts.increment(),

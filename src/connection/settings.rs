@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::guard::settings::{HttpSurface, Paths};
 
 /// The bounds of connections and of what is read from and written to them.
@@ -13,6 +15,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// Connections open at once from one address; default 1000.
     pub max_connections_per_address: usize,
+    /// Connections that are in a TLS handshake at once; default 1000.
+    pub max_handshakes: usize,
     /// Bytes of a request's head; default 16 KiB.
     pub head_bytes: usize,
     /// Bytes of a request's target; default 8 KiB.
@@ -44,6 +48,8 @@ pub struct HttpListener {
     pub paths: Paths,
     /// TLS, or `None` for plain HTTP; default TLS where the table `[tls]` is.
     pub tls: Option<TlsSettings>,
+    /// Networks from which each connection begins with a PROXY header; default none.
+    pub proxies: Vec<IpNet>,
     /// The https URL under which clients know the endpoint; default none.
     pub public_url: Option<String>,
     /// Hosts, origins and CORS.
@@ -57,6 +63,8 @@ pub struct LinesListener {
     pub addresses: Vec<SocketAddr>,
     /// TLS, or `None` for plain TCP; default TLS where the table `[tls]` is.
     pub tls: Option<TlsSettings>,
+    /// Networks from which each connection begins with a PROXY header; default none.
+    pub proxies: Vec<IpNet>,
 }
 
 /// How the server speaks TLS.
@@ -64,6 +72,9 @@ pub struct LinesListener {
 pub struct TlsSettings {
     /// Where certificate and key come from; default generated.
     pub identity: TlsIdentity,
+    /// More certificates, for clients that ask for a name in them or do not understand the key of
+    /// the first; default none.
+    pub further: Vec<CertificateFiles>,
     /// The versions offered; default 1.2 and 1.3.
     pub versions: Vec<TlsVersion>,
     /// Whether a client's certificate is verified when it sends one; default true.
@@ -86,13 +97,19 @@ pub enum TlsIdentity {
         /// Names and addresses in the certificate besides the host's own; default none.
         extra_names: Vec<String>,
     },
-    /// PEM files made by the operator.
-    Files {
-        /// The certificate chain, the server's own certificate first.
-        certificate_chain: PathBuf,
-        /// The private key.
-        private_key: PathBuf,
-    },
+    /// Files made by the operator.
+    Files(CertificateFiles),
+}
+
+/// The files of a certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate chain in PEM, the server's own certificate first.
+    pub certificate_chain: PathBuf,
+    /// The private key in PEM.
+    pub private_key: PathBuf,
+    /// What the authority says of the certificate (RFC 6960), in DER; default nothing.
+    pub ocsp_response: Option<PathBuf>,
 }
 
 /// A version of TLS.

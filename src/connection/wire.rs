@@ -5,8 +5,9 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use mio::net::TcpStream;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{CertificateError, Error, InvalidMessage, ServerConfig, ServerConnection};
 
+use crate::base::counters::HandshakeFailure;
 use crate::proto::buffer::Buffer;
 
 /// Plaintext that rustls may hold for us while the socket takes no more, in bytes.
@@ -28,8 +29,8 @@ pub enum Fed {
     Open,
     /// The peer will send nothing more.
     Closed,
-    /// The peer broke TLS; an alert waits to be flushed.
-    Broken,
+    /// The peer broke TLS; an alert waits to be flushed. It says what a handshake failed for.
+    Broken(HandshakeFailure),
 }
 
 impl Wire {
@@ -71,20 +72,20 @@ impl Wire {
         while !received.is_empty() {
             // Reading from memory fails only if rustls takes no more before it is emptied.
             if !matches!(connection.read_tls(&mut received), Ok(1..)) {
-                return Fed::Broken;
+                return Fed::Broken(HandshakeFailure::Malformed);
             }
             let state = match connection.process_new_packets() {
                 Ok(state) => state,
                 Err(error) => {
                     log::debug!("TLS: {error}");
-                    return Fed::Broken;
+                    return Fed::Broken(failure(&error));
                 }
             };
             let plain = state.plaintext_bytes_to_read();
             if plain > 0 {
                 let wanted = u64::try_from(plain).unwrap_or(u64::MAX);
                 if connection.reader().take(wanted).read_to_end(input.vec_mut()).is_err() {
-                    return Fed::Broken;
+                    return Fed::Broken(HandshakeFailure::Malformed);
                 }
             }
             if state.peer_has_closed() {
@@ -118,6 +119,31 @@ impl Wire {
         if let Self::Tls(connection) = self {
             connection.send_close_notify();
         }
+    }
+}
+
+/// What an error of rustls comes to.
+fn failure(error: &Error) -> HandshakeFailure {
+    use CertificateError as Wrong;
+    match error {
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => HandshakeFailure::NotTls,
+        Error::PeerIncompatible(_) | Error::NoApplicationProtocol => {
+            HandshakeFailure::NothingInCommon
+        }
+        Error::NoCertificatesPresented => HandshakeFailure::NoCertificate,
+        Error::InvalidCertificate(wrong) => match wrong {
+            Wrong::Expired
+            | Wrong::ExpiredContext { .. }
+            | Wrong::NotValidYet
+            | Wrong::NotValidYetContext { .. } => HandshakeFailure::Expired,
+            Wrong::Revoked => HandshakeFailure::Revoked,
+            Wrong::UnknownIssuer => HandshakeFailure::UnknownAuthority,
+            _ => HandshakeFailure::BadCertificate,
+        },
+        Error::AlertReceived(_) => HandshakeFailure::RefusedByPeer,
+        _ => HandshakeFailure::Malformed,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Bytes to events and back: JSON, JSON-RPC, HTTP/1.1, lines, server-sent events and WebSocket. No
-//! socket, no thread, no clock and no file is ever named here.
+//! Bytes to events and back: JSON, JSON-RPC, HTTP/1.1, lines, server-sent events, WebSocket and the
+//! PROXY protocol. No socket, no thread, no clock and no file is ever named here.
 
 pub mod buffer;
 pub mod forwarded;
@@ -9,5 +9,6 @@ pub mod json;
 pub mod jsonrpc;
 pub mod lines;
 pub mod object;
+pub mod proxy_protocol;
 pub mod sse;
 pub mod websocket;

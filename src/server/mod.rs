@@ -8,11 +8,9 @@ pub(crate) mod inspection;
 mod material;
 mod network;
 mod outbound;
-mod revocation;
 mod running;
 mod snapshot;
 mod tls;
-mod tls_files;
 pub(crate) mod verification;
 mod watch;
 

@@ -1,37 +1,37 @@
-//! The listening side of a server: its sockets, and the TLS that connections of each begin with.
+//! The listening side of a server: its sockets, and what connections of each begin with.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
-use rustls::ServerConfig;
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
 
 use super::builder::{StartError, bind};
 use super::material::StateDirectory;
 use super::tls;
-use crate::actors::listener::{Listening, Protocol};
+use crate::actors::listener::{Listening, Opening, Protocol};
 use crate::config::Configuration;
-use crate::connection::settings::TlsSettings;
+use crate::connection::settings::{HttpListener, TlsSettings};
 
 /// What ALPN (RFC 7301) calls what is spoken. A client that names none is let in; one that names
 /// only others, as a browser does, has not meant us.
 const HTTP: &[u8] = b"http/1.1";
 const LINES: &[u8] = b"mcp";
 
-/// The TLS of the listeners, each replaced by a reload.
+/// What the connections of each listener begin with, replaced by a reload.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Doors {
-    http: Arc<ArcSwapOption<ServerConfig>>,
-    tcp: Arc<ArcSwapOption<ServerConfig>>,
-    websocket: Arc<ArcSwapOption<ServerConfig>>,
+    http: Arc<ArcSwap<Opening>>,
+    tcp: Arc<ArcSwap<Opening>>,
+    websocket: Arc<ArcSwap<Opening>>,
 }
 
-/// TLS that was read and is not in force yet.
+/// The same, read and not in force yet.
 pub(super) struct Fresh {
-    http: Option<Arc<ServerConfig>>,
-    tcp: Option<Arc<ServerConfig>>,
-    websocket: Option<Arc<ServerConfig>>,
+    http: Opening,
+    tcp: Opening,
+    websocket: Opening,
 }
 
 impl Fresh {
@@ -40,24 +40,30 @@ impl Fresh {
         configuration: &Configuration,
         state: Option<&StateDirectory>,
     ) -> Result<Self, StartError> {
-        let read = |settings: Option<&TlsSettings>, protocol: &[u8]| {
-            let config = settings.map(|it| tls::server_config(it, protocol, state));
-            config.transpose().map(|config| config.map(Arc::new))
+        let opening = |tls: &Option<TlsSettings>, proxies: &[IpNet], protocol: &[u8]| {
+            let config = tls.as_ref().map(|it| tls::server_config(it, protocol, state));
+            let tls = config.transpose()?.map(Arc::new);
+            Ok::<_, StartError>(Opening { tls, proxies: proxies.to_vec() })
         };
-        let http = configuration.http.as_ref().and_then(|listener| listener.tls.as_ref());
-        let tcp = configuration.tcp.as_ref().and_then(|listener| listener.tls.as_ref());
-        let websocket = configuration.websocket.as_ref().and_then(|it| it.tls.as_ref());
-        let (http, websocket) = (read(http, HTTP)?, read(websocket, HTTP)?);
-        Ok(Self { http, tcp: read(tcp, LINES)?, websocket })
+        let http = |listener: &Option<HttpListener>| {
+            let open = |it: &HttpListener| opening(&it.tls, &it.proxies, HTTP);
+            listener.as_ref().map_or_else(|| Ok(Opening::default()), open)
+        };
+        let tcp = configuration.tcp.as_ref().map(|it| opening(&it.tls, &it.proxies, LINES));
+        Ok(Self {
+            http: http(&configuration.http)?,
+            tcp: tcp.transpose()?.unwrap_or_default(),
+            websocket: http(&configuration.websocket)?,
+        })
     }
 }
 
 impl Doors {
     /// Connections begin with this from now on.
     pub(super) fn put_in_force(&self, fresh: Fresh) {
-        self.http.store(fresh.http);
-        self.tcp.store(fresh.tcp);
-        self.websocket.store(fresh.websocket);
+        self.http.store(Arc::new(fresh.http));
+        self.tcp.store(Arc::new(fresh.tcp));
+        self.websocket.store(Arc::new(fresh.websocket));
     }
 }
 
@@ -87,13 +93,13 @@ impl Network {
         let authority =
             authority.and_then(|(settings, state)| tls::authority_file(settings, state));
         let mut listeners = Vec::new();
-        let mut open = |addresses: &[SocketAddr], protocol, tls: &Arc<_>| {
+        let mut open = |addresses: &[SocketAddr], protocol, opening: &Arc<_>| {
             let sockets = bind(addresses)?;
             let own = sockets.iter().filter_map(|socket| socket.local_addr().ok()).collect();
             listeners.extend(sockets.into_iter().map(|socket| Listening {
                 socket,
                 protocol,
-                tls: Arc::clone(tls),
+                opening: Arc::clone(opening),
             }));
             Ok::<Vec<SocketAddr>, StartError>(own)
         };

@@ -16,7 +16,7 @@ use super::first_start::FirstKey;
 use super::material::StateDirectory;
 use super::network::{Doors, Fresh, Network};
 use super::outbound::{authorities, outbound};
-use super::tls_files::TlsFiles;
+use super::tls::TlsFiles;
 use super::watch::Watch;
 use super::{snapshot, tls};
 use crate::actors::admin::Admin;
@@ -29,17 +29,21 @@ use crate::actors::reactor::{Hooks, Parts, Reactor};
 use crate::actors::settings::AdminSettings;
 use crate::actors::stdio::Stdio;
 use crate::actors::worker::{self, ReadyQueue};
+use crate::base::clock::unix_seconds;
 use crate::config::{Configuration, SystemSources};
 use crate::connection::caps::Caps;
 use crate::connection::conn::Surroundings;
 use crate::mcp::era::Version;
 use crate::mcp::meta::SUBSCRIPTION_ID;
 use crate::pipeline::services::{Audit, Outbound, Services};
+use crate::pipeline::snapshot::Snapshot;
 use crate::pipeline::work::tools::writer;
 use crate::proto::jsonrpc::write_result;
 
 /// Jobs that may wait for a handler thread.
 const WAITING_JOBS: usize = 1_024;
+/// When it is tried again to make our certificate anew, in seconds.
+const RENEW_AGAIN: u64 = 3_600;
 
 /// A started server; see [`Builder`].
 pub struct Server {
@@ -65,6 +69,7 @@ impl Server {
         let tls_files = tls_files(&configuration);
         let Network { listeners, doors, addresses, tcp_addresses, url, urls, authority } =
             Network::open(&configuration, state.as_ref())?;
+        let renew_at = tls::renewal(configuration.network_tls(), state.as_ref())?;
         let control = administration::socket(&configuration)?;
         let orders = Orders::load(state.as_ref())?;
         let (audit, audit_thread) = audit(&configuration)?;
@@ -75,10 +80,7 @@ impl Server {
         drop(state);
         let mailbox = Arc::new(Mailbox::default());
         let outbound = Arc::new(outbound(&configuration)?);
-        let handlers = Handlers::new("handler", configuration.runtime.handlers, WAITING_JOBS);
-        let timer: Arc<Mailbox> = Arc::clone(&mailbox);
-        let asking: Arc<dyn Outbound> = Arc::clone(&outbound) as Arc<dyn Outbound>;
-        let services = Arc::new(Services::new(snapshot, audit, Box::new(handlers), asking, timer)?);
+        let services = services(&configuration, snapshot, audit, &outbound, &mailbox)?;
         services.blocks.replace(&orders.blocks);
         let parts = parts(&configuration, &services, &mailbox, listeners)?;
         let rights = Arc::new(ArcSwap::from_pointee(configuration.admin.clone()));
@@ -102,6 +104,7 @@ impl Server {
             first_key: first_key.clone(),
             watch: Watch::new(watched),
             tls_files,
+            renew_at,
             configuration,
             orders,
             rights,
@@ -197,6 +200,20 @@ impl std::fmt::Debug for Server {
     }
 }
 
+/// What all requests share.
+fn services(
+    configuration: &Configuration,
+    snapshot: Snapshot,
+    audit: Box<dyn Audit>,
+    outbound: &Arc<OutboundHttp>,
+    mailbox: &Arc<Mailbox>,
+) -> Result<Arc<Services>, StartError> {
+    let handlers = Handlers::new("handler", configuration.runtime.handlers, WAITING_JOBS);
+    let timer: Arc<Mailbox> = Arc::clone(mailbox);
+    let asking: Arc<dyn Outbound> = Arc::clone(outbound) as Arc<dyn Outbound>;
+    Ok(Arc::new(Services::new(snapshot, audit, Box::new(handlers), asking, timer)?))
+}
+
 /// What the reactor is made of; starts the workers if there is something for them.
 fn parts(
     configuration: &Configuration,
@@ -212,10 +229,15 @@ fn parts(
         worker::start(workers, &queue).map_err(StartError::system("worker threads"))?;
     }
     let settings = configuration.network_tls();
-    let handshake_timeout = settings.map_or(tls::NO_HANDSHAKE, |tls| tls.handshake_timeout);
+    // Where there is no TLS, a connection may begin with the header of a proxy.
+    let handshake_timeout = settings.map_or(limits.head_timeout, |tls| tls.handshake_timeout);
     Ok(Parts {
         listeners,
-        caps: Caps::new(limits.max_connections, limits.max_connections_per_address),
+        caps: Caps::new(
+            limits.max_connections,
+            limits.max_connections_per_address,
+            limits.max_handshakes,
+        ),
         around: Arc::new(Surroundings {
             services: Arc::clone(services),
             limits: limits.clone(),
@@ -313,6 +335,8 @@ struct Running {
     first_key: Option<Arc<FirstKey>>,
     watch: Watch,
     tls_files: TlsFiles,
+    /// When our own certificate has to be made anew, in seconds since 1970.
+    renew_at: Option<u64>,
     configuration: Configuration,
     orders: Orders,
     /// Who may use the control socket.
@@ -341,6 +365,7 @@ impl Running {
             snapshot::build(number, &next, first_key, &self.extras, rate, known, &self.orders)?;
         let authorities = authorities(&next)?;
         let fresh = Fresh::read(&next, state.as_ref())?;
+        let renew_at = tls::renewal(next.network_tls(), state.as_ref())?;
         self.warn_of_what_needs_a_restart(&next);
         if listeners(&next) == listeners(&self.configuration) {
             self.doors.put_in_force(fresh);
@@ -356,6 +381,7 @@ impl Running {
         self.rights.store(Arc::new(next.admin.clone()));
         self.watch = Watch::new(watched);
         self.tls_files = tls_files;
+        self.renew_at = renew_at;
         self.services.replace(snapshot);
         self.configuration = next;
         Ok(number)
@@ -402,22 +428,23 @@ impl Hooks for Running {
     }
 
     fn look_after(&mut self) -> bool {
-        if !self.tls_files.have_changed() {
+        let is_due = self.renew_at.is_some_and(|at| at <= unix_seconds());
+        let what = if is_due { "our certificate ends soon" } else { "files of TLS have changed" };
+        if !self.tls_files.have_changed() && !is_due {
             return false;
         }
+        self.renew_at = self.renew_at.map(|at| at.max(unix_seconds() + RENEW_AGAIN));
         let done = self.put_in_force(self.configuration.clone());
         match &done {
-            Ok(number) => {
-                log::info!("files of TLS have changed; configuration {number} is in force")
-            }
+            Ok(number) => log::info!("{what}; configuration {number} is in force"),
             // Files that belong together are not written at once: the next look may find them so.
-            Err(error) => log::warn!("files of TLS have changed; the former are in force: {error}"),
+            Err(error) => log::warn!("{what}; the former are in force: {error}"),
         }
         done.is_ok()
     }
 
     fn has_to_look_after(&self) -> bool {
-        !self.tls_files.is_empty()
+        !self.tls_files.is_empty() || self.renew_at.is_some()
     }
 
     fn drain(&mut self) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::administration::Orders;
 use super::builder::{Extras, StartError};
 use super::first_start::FirstKey;
-use super::revocation;
+use super::tls::revocation;
 use super::watch::Watched;
 use crate::backend::catalog::{Catalog, Checking};
 use crate::backend::local::command::Launcher;

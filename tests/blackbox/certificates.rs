@@ -82,22 +82,24 @@ impl Authority {
         purpose: &str,
         time: &[&str],
     ) -> Identity {
+        self.sign_key(name, names, purpose, time, &["EC", "-pkeyopt", "ec_paramgen_curve:P-256"])
+    }
+
+    /// The same for a key of this algorithm.
+    pub(crate) fn sign_key(
+        &self,
+        name: &str,
+        names: &str,
+        purpose: &str,
+        time: &[&str],
+        algorithm: &[&str],
+    ) -> Identity {
         let file = |suffix: &str| format!("{name}.{suffix}");
         let (key, request, certificate) = (file("key"), file("csr"), file("pem"));
-        self.openssl(&[
-            "req",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-subj",
-            &format!("/CN={name}"),
-            "-keyout",
-            &key,
-            "-out",
-            &request,
-        ]);
+        let generate = ["genpkey", "-out", &key, "-algorithm"];
+        self.openssl(&[&generate[..], algorithm].concat());
+        let subject = format!("/CN={name}");
+        self.openssl(&["req", "-new", "-key", &key, "-subj", &subject, "-out", &request]);
         let mut extensions = format!("extendedKeyUsage = {purpose}\n");
         if !names.is_empty() {
             extensions.push_str(&format!("subjectAltName = {names}\n"));

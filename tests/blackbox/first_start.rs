@@ -4,11 +4,12 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::harness::http::Request;
-use crate::harness::process::{Directory, Server, program, run};
+use crate::harness::process::{Directory, Server, Settings, program, run};
 use crate::harness::{call, modern_request};
 
 fn start(directory: Directory) -> Server {
@@ -133,4 +134,36 @@ fn a_state_directory_that_others_can_write_is_refused_with_its_remedy() {
     }
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
     start(directory).stop();
+}
+
+/// The time until which OpenSSL says that the certificate shown holds.
+fn ends(server: &Server) -> String {
+    let mut command = Command::new("openssl");
+    command.args(["s_client", "-connect", &server.address().to_string(), "-CAfile"]);
+    let output = command.arg(server.authority()).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("Verification: OK"), "{said}");
+    said.lines().find(|line| line.contains("NotAfter")).unwrap().to_owned()
+}
+
+#[test]
+fn the_certificate_is_made_anew_while_the_server_runs() {
+    let server = Server::start(&Settings::default().over_tls());
+    let first = ends(&server);
+    let facts = server.directory.read("state/server.facts");
+    let (expires, names) = facts.split_once('\n').unwrap();
+    let days_88 = std::time::Duration::from_secs(88 * 86_400);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let made_for = expires.parse::<u64>().unwrap() - now.as_secs();
+    assert!(made_for.abs_diff(days_88.as_secs()) < 60, "{made_for} s");
+    let directory = server.stop().directory;
+    // The time to make it anew comes in two seconds.
+    let soon = now.as_secs() + 30 * 86_400 + 2;
+    directory.write("state/server.facts", &format!("{soon}\n{names}"));
+    let certificate = directory.read("state/server.pem");
+    let mut server = Server::start_in(directory, &Settings::default().over_tls());
+    assert_eq!(ends(&server), first);
+    server.wait_for("our certificate ends soon; configuration 2 is in force");
+    assert_ne!(server.directory.read("state/server.pem"), certificate);
+    assert!(!ends(&server).is_empty());
 }

@@ -19,7 +19,7 @@ const TOP: [&str; 12] = [
 ];
 
 /// The folders, and what the names of files in them end with; "" stands for a name without a dot.
-const FOLDERS: [(&str, &[&str]); 12] = [
+const FOLDERS: [(&str, &[&str]); 13] = [
     (".ci/", &[""]),
     (".cargo/", &["toml"]),
     ("benches/", &["rs", "toml", "py", "mjs", "lock", "json", "txt", ""]),
@@ -31,6 +31,7 @@ const FOLDERS: [(&str, &[&str]); 12] = [
     ("src/", &["rs", "toml"]),
     ("tests/conformance/", &["mjs", "json", "py", "txt", ""]),
     ("tests/interop/", &["rs", "toml", "py", "mjs", "sh", "json", "txt", ""]),
+    ("tests/scanners/", &[""]),
     ("tests/", &["rs", "toml", "txt", "json", "py"]),
 ];
 

@@ -241,7 +241,7 @@ fn production_is_the_guide_as_far_as_this_version_goes() {
     };
     assert_eq!(http.surface.allowed_origins.get(1), Some(&wildcard));
     let tls = http.tls.unwrap();
-    assert!(matches!(tls.identity, TlsIdentity::Files { .. }));
+    assert!(matches!(tls.identity, TlsIdentity::Files(_)));
     assert_eq!(tls.client_authorities.unwrap(), Path::new("/etc/erlmcp/tls/ca.crt"));
     assert_eq!(settings.authorization.user_roles["service_456"], ["admin"]);
     assert!(settings.authorization.roles["admin"].contains(&Permission::Delete));

@@ -4,7 +4,7 @@
 pub mod api_key;
 pub mod certificate;
 mod claims;
-mod der;
+pub mod der;
 pub mod inquiry;
 pub mod introspection;
 pub mod jwt;

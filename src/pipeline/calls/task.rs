@@ -51,6 +51,8 @@ pub struct Task {
     poll: Duration,
     services: Weak<Services>,
     pub(super) state: Mutex<State>,
+    /// Held while questions are sent, so that none is sent twice.
+    pub(super) sending: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -99,7 +101,15 @@ impl Task {
             waiters: Vec::new(),
         };
         let services = Arc::downgrade(services);
-        Self { id, subject, created, poll, services, state: Mutex::new(state) }
+        Self {
+            id,
+            subject,
+            created,
+            poll,
+            services,
+            state: Mutex::new(state),
+            sending: Mutex::default(),
+        }
     }
 
     /// Its id.

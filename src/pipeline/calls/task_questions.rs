@@ -131,6 +131,7 @@ fn readers(waiters: &[Arc<Pending>]) -> Vec<(Arc<Session>, Arc<Outlet>)> {
 impl Task {
     /// Sends what is asked to those who wait, each question to the best who can answer it.
     pub(super) fn send_questions(self: &Arc<Self>) {
+        let _one_at_a_time = self.sending.lock();
         let (waiters, questions): (_, Vec<_>) = {
             let state = self.state.lock();
             let question = |one: &Question| {

@@ -113,9 +113,16 @@ impl Connection {
 
     /// A connection with TLS, whose handshake happens with the first bytes.
     pub fn tls(address: SocketAddr, config: Arc<ClientConfig>) -> Self {
+        Self::tls_behind(b"", address, config)
+    }
+
+    /// The same behind these bytes, as a proxy has it.
+    pub fn tls_behind(before: &[u8], address: SocketAddr, config: Arc<ClientConfig>) -> Self {
+        let mut socket = connect(address);
+        socket.write_all(before).unwrap();
         let name = "localhost".try_into().unwrap();
         let session = ClientConnection::new(config, name).unwrap();
-        Self::over(Socket::Tls(Box::new(StreamOwned::new(session, connect(address)))))
+        Self::over(Socket::Tls(Box::new(StreamOwned::new(session, socket))))
     }
 
     fn over(socket: Socket) -> Self {

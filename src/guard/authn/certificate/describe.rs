@@ -66,7 +66,7 @@ pub fn describe(der: &[u8]) -> Option<Description> {
     let subject = distinguished_name(body.sequence()?)?;
     let key = key(body.sequence()?)?;
     let (mut purposes, mut is_authority) = (None, false);
-    while let Some((tag, value)) = body.next() {
+    while let Some((tag, value)) = body.any() {
         let mut extensions = if tag == 0xa3 { Der::new(value).sequence()? } else { continue };
         while let Some(mut extension) = extensions.sequence() {
             let id = extension.oid()?;
@@ -96,7 +96,7 @@ fn distinguished_name(mut name: Der<'_>) -> Option<String> {
         let mut set = Der::new(set);
         while let Some(mut attribute) = set.sequence() {
             let id = attribute.oid()?;
-            let (_, value) = attribute.next()?;
+            let (_, value) = attribute.any()?;
             let value = String::from_utf8_lossy(value);
             parts.push(format!("{}={value}", name_of(&ATTRIBUTES, id)));
         }

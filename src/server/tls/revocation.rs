@@ -8,8 +8,8 @@ use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::pem::PemObject as _;
 use webpki::{CertRevocationList, OwnedCertRevocationList};
 
-use super::builder::StartError;
 use crate::guard::authn::certificate::{Revocations, issuer_id};
+use crate::server::builder::StartError;
 
 /// The lists of a configuration.
 #[derive(Debug)]
@@ -46,7 +46,9 @@ pub(super) fn read(
 }
 
 /// The same, to be asked about single certificates; `None` if there are none.
-pub(super) fn load(files: &[PathBuf]) -> Result<Option<Arc<dyn Revocations>>, StartError> {
+pub(in crate::server) fn load(
+    files: &[PathBuf],
+) -> Result<Option<Arc<dyn Revocations>>, StartError> {
     let mut lists = Vec::new();
     for der in read(files)? {
         let list = parse(Path::new("tls.crlfiles"), &der)?;

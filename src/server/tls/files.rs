@@ -5,36 +5,37 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::connection::settings::{TlsIdentity, TlsSettings};
+use crate::connection::settings::{CertificateFiles, TlsIdentity, TlsSettings};
 
 /// What of a file changes with its content: where it lies, its length and when it was written.
 type Stamp = (u64, u64, u64, i64, i64);
 
 /// The files, as they were when they were looked at last.
 #[derive(Debug, Default)]
-pub(super) struct TlsFiles(Vec<(PathBuf, Option<Stamp>)>);
+pub(in crate::server) struct TlsFiles(Vec<(PathBuf, Option<Stamp>)>);
 
 impl TlsFiles {
     /// The files of these settings, to be called before they are read.
-    pub(super) fn of(settings: Option<&TlsSettings>) -> Self {
+    pub(in crate::server) fn of(settings: Option<&TlsSettings>) -> Self {
         let Some(settings) = settings else { return Self::default() };
-        let identity = match &settings.identity {
-            TlsIdentity::Files { certificate_chain, private_key } => {
-                vec![certificate_chain, private_key]
-            }
-            TlsIdentity::Generated { .. } => Vec::new(),
+        let own = match &settings.identity {
+            TlsIdentity::Files(files) => Some(files),
+            TlsIdentity::Generated { .. } => None,
         };
-        let all = identity.into_iter().chain(&settings.client_authorities);
-        let all = all.chain(&settings.revocation_lists);
+        let own = own.into_iter().chain(&settings.further).flat_map(|files| {
+            let CertificateFiles { certificate_chain, private_key, ocsp_response } = files;
+            [certificate_chain, private_key].into_iter().chain(ocsp_response)
+        });
+        let all = own.chain(&settings.client_authorities).chain(&settings.revocation_lists);
         Self(all.map(|path| (path.clone(), stamp(path))).collect())
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::server) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Looks again; true if one has changed since.
-    pub(super) fn have_changed(&mut self) -> bool {
+    pub(in crate::server) fn have_changed(&mut self) -> bool {
         let mut have_changed = false;
         for (path, known) in &mut self.0 {
             let found = stamp(path);
