@@ -171,7 +171,11 @@ fn snapshot_of(text: &str, tokens: Option<Tokens>) -> Snapshot {
     let validation = &configuration.validation;
     let (listener, limits) = (configuration.http.as_ref().unwrap(), &configuration.limits);
     let mut catalog = Catalog::default();
-    let checking = Checking { input: validation.json_schema, output: validation.output_schema };
+    let checking = Checking {
+        input: validation.json_schema,
+        output: validation.output_schema,
+        closes: validation.reject_unknown_arguments,
+    };
     let tool = Tool::new("echo", "Returns its text")
         .input_schema(schema())
         .output_schema(schema())
@@ -195,6 +199,7 @@ fn snapshot_of(text: &str, tokens: Option<Tokens>) -> Snapshot {
         rate: Arc::new(RateLimiter::new(&configuration.rate_limiting)),
         json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
         message_bytes: validation.max_message_size,
+        uri_schemes: validation.uri_schemes.clone(),
         http: Some(HttpFace {
             cors: Cors::new(&listener.surface),
             challenge: Challenge::default(),

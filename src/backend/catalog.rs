@@ -89,6 +89,8 @@ pub struct Checking {
     pub input: bool,
     /// Structured results.
     pub output: bool,
+    /// Whether arguments are refused that a schema does not name, where it leaves that open.
+    pub closes: bool,
 }
 
 /// The catalogue; see the module.
@@ -110,6 +112,13 @@ impl Catalog {
         is_quick: bool,
         checking: Checking,
     ) -> Result<(), OfferError> {
+        let closed;
+        let definition = if checking.closes {
+            closed = closed_to_unknown(definition);
+            &closed
+        } else {
+            definition
+        };
         let name = definition.name.clone();
         check_name(&name, self.tools_by_name.contains_key(&name))?;
         if definition.input_schema.get("type").and_then(|t| t.as_str()) != Some("object") {
@@ -211,6 +220,33 @@ impl Catalog {
     }
 }
 
+/// The tool with an input schema that takes only the arguments that it names. A schema that says
+/// itself what becomes of others keeps its word.
+fn closed_to_unknown(definition: &Tool) -> Tool {
+    const SAYS: [&str; 2] = ["additionalProperties", "unevaluatedProperties"];
+    const PARTS: [&str; 7] =
+        ["$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas"];
+    let mut closed = definition.clone();
+    let Some(schema) = closed.input_schema.as_object_mut() else { return closed };
+    let has = |keywords: &[&str]| keywords.iter().any(|keyword| schema.contains_key(*keyword));
+    if has(&SAYS) {
+        return closed;
+    }
+    let dialect = schema.get("$schema").and_then(|dialect| dialect.as_str()).unwrap_or_default();
+    // What a part of the schema names, only the newer keyword sees.
+    let keyword = match (has(&PARTS), dialect.contains("draft-07")) {
+        (false, _) => "additionalProperties",
+        (true, false) => "unevaluatedProperties",
+        (true, true) => {
+            let name = &definition.name;
+            log::warn!("{name}: its schema of draft-07 has parts, and cannot be closed to others");
+            return closed;
+        }
+    };
+    schema.insert(keyword.into(), false.into());
+    closed
+}
+
 fn check_name(name: &str, is_taken: bool) -> Result<(), OfferError> {
     let fits = (1..=64).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
@@ -239,7 +275,7 @@ mod tests {
     use crate::mcp::result::ToolResult;
     use serde_json::json;
 
-    const CHECKING: Checking = Checking { input: true, output: true };
+    const CHECKING: Checking = Checking { input: true, output: true, closes: false };
 
     fn add(catalog: &mut Catalog, tool: &Tool) -> Result<(), OfferError> {
         let handler =
@@ -277,5 +313,33 @@ mod tests {
             Err(OfferError::Annotation(..))
         ));
         assert_eq!(catalog.tools().len(), 1);
+    }
+
+    #[test]
+    fn a_schema_is_closed_unless_it_says_itself_what_becomes_of_others() {
+        let closed = |schema| closed_to_unknown(&Tool::new("a", "").input_schema(schema));
+        for (schema, keyword) in [
+            (json!({"type": "object"}), Some("additionalProperties")),
+            (json!({"type": "object", "$ref": "#/$defs/a"}), Some("unevaluatedProperties")),
+            (json!({"type": "object", "allOf": [{}]}), Some("unevaluatedProperties")),
+            (json!({"type": "object", "additionalProperties": true}), None),
+            (json!({"type": "object", "additionalProperties": {}, "anyOf": [{}]}), None),
+            (json!({"type": "object", "unevaluatedProperties": true}), None),
+            (
+                json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"}),
+                Some("additionalProperties"),
+            ),
+            (
+                json!({"$schema": "http://json-schema.org/draft-07/schema#", "type": "object",
+                    "allOf": [{}]}),
+                None,
+            ),
+        ] {
+            let mut expected = schema.clone();
+            if let Some(keyword) = keyword {
+                expected[keyword] = false.into();
+            }
+            assert_eq!(closed(schema).input_schema, expected);
+        }
     }
 }

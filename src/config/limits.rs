@@ -10,6 +10,7 @@ use super::reader::Reader;
 use super::value::Value;
 use crate::connection::settings::Limits;
 use crate::guard::settings::{Authorization, RateLimiting, Validation};
+use crate::guard::validate::uri::is_scheme;
 use crate::mcp::settings::{CallSettings, SessionSettings, TaskSettings};
 
 const KIB: usize = 1 << 10;
@@ -91,7 +92,37 @@ pub(super) fn validation(reader: &mut Reader<'_>) -> Validation {
         max_depth: reader.integer_in("max_depth", 4..=120, 64),
         max_nodes: reader.integer_in("max_nodes", 100..=10_000_000, 100_000),
         output_schema: reader.boolean("output_schema", true),
+        reject_unknown_arguments: unknown_arguments(reader),
+        uri_schemes: uri_schemes(reader),
     }
+}
+
+fn unknown_arguments(reader: &mut Reader<'_>) -> bool {
+    let rejects = reader.boolean("reject_unknown_arguments", false);
+    if rejects && !reader.boolean("json_schema", true) {
+        reader.context().error_at(
+            &reader.path_of("reject_unknown_arguments"),
+            "has no effect while arguments are not checked",
+            "remove it, or json_schema = false",
+        );
+    }
+    rejects
+}
+
+fn uri_schemes(reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let has_list = reader.has("uri_schemes");
+    let items = reader.items("uri_schemes", "[\"file\"]");
+    let schemes = items.iter().filter_map(|item| {
+        let scheme = item.string("a string")?;
+        if !is_scheme(&scheme) {
+            let what = format!("{} is no scheme of a URI", item.shown(&scheme));
+            item.error(&what, "write for example \"file\", without a colon");
+            return None;
+        }
+        Some(scheme)
+    });
+    let schemes = schemes.collect();
+    has_list.then_some(schemes)
 }
 
 /// Reads `[rate_limiting]`; `authorization` says which roles there are.

@@ -381,6 +381,11 @@ pub struct Validation {
     pub max_nodes: usize,
     /// Whether results of the server's own tools are checked against their schema; default true.
     pub output_schema: bool,
+    /// Whether arguments that a tool's schema does not name are refused where it leaves them open;
+    /// default false.
+    pub reject_unknown_arguments: bool,
+    /// The schemes of URIs that clients may ask for; default all.
+    pub uri_schemes: Option<Vec<String>>,
 }
 
 /// Headers that tell a browser to distrust a response.

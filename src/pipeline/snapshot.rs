@@ -53,6 +53,8 @@ pub struct Snapshot {
     pub json: JsonLimits,
     /// Longest message in bytes.
     pub message_bytes: usize,
+    /// The schemes of URIs that may be asked for, if not all.
+    pub uri_schemes: Option<Vec<String>>,
     /// The HTTP endpoint, if there is one.
     pub http: Option<HttpFace>,
     /// The same of a listener for WebSocket alone.

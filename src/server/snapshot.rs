@@ -69,6 +69,7 @@ pub(super) fn build(
         rate: rate.unwrap_or_else(|| Arc::new(RateLimiter::new(&configuration.rate_limiting))),
         json: JsonLimits { depth: validation.max_depth, nodes: validation.max_nodes },
         message_bytes: validation.max_message_size,
+        uri_schemes: validation.uri_schemes.clone(),
         http: http_face(configuration),
         websocket: websocket_face(configuration),
         sessions: SessionLimits {
@@ -248,6 +249,7 @@ fn catalog(
     let checking = Checking {
         input: configuration.validation.json_schema,
         output: configuration.validation.output_schema,
+        closes: configuration.validation.reject_unknown_arguments,
     };
     let mut catalog = Catalog::default();
     let mut watched = Vec::new();

@@ -53,5 +53,6 @@ mod task_requests;
 mod tasks;
 mod tcp;
 mod tokens;
+mod validation;
 mod vectors;
 mod websocket;

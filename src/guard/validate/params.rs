@@ -62,6 +62,21 @@ pub fn check(method: Method, params: &Params) -> Result<(), Fault> {
     }
 }
 
+/// The URIs that the parameters of a request name.
+pub fn uris(method: Method, params: &Params) -> Vec<&str> {
+    match method {
+        Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => {
+            params.get("uri").and_then(Value::as_str).into_iter().collect()
+        }
+        Method::Listen => {
+            let wishes = params.get("notifications").and_then(|it| it.get("resourceSubscriptions"));
+            let uris = wishes.and_then(Value::as_array).into_iter().flatten();
+            uris.filter_map(Value::as_str).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Checks what a client adds to a request that it makes again (2026-07-28, multi round-trip
 /// requests). What the answers mean is looked at where they are needed.
 pub fn check_inputs(method: Method, params: &Params) -> Result<(), RpcError> {

@@ -2,6 +2,7 @@
 //! reading of it is refused. It resolves nothing.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::base::percent;
 
@@ -23,6 +24,8 @@ pub enum UriFault {
     Traversal,
     /// A user name or password.
     UserInfo,
+    /// A host that is an address in another than its usual notation, or none at all.
+    Host,
 }
 
 impl fmt::Display for UriFault {
@@ -34,6 +37,7 @@ impl fmt::Display for UriFault {
             Self::DoubleEncoding => "The URI is encoded twice",
             Self::Traversal => "The URI leads out of its place",
             Self::UserInfo => "The URI has a user name",
+            Self::Host => "The host of the URI is not written plainly",
         })
     }
 }
@@ -55,6 +59,9 @@ pub fn check(uri: &str) -> Result<(), UriFault> {
         if authority.contains('@') {
             return Err(UriFault::UserInfo);
         }
+        if !is_plain_authority(authority) {
+            return Err(UriFault::Host);
+        }
     }
     let decoded = percent::decode(rest).ok_or(UriFault::Encoding)?;
     if decoded.chars().any(|c| c.is_control() || c == '\\' || c == '\u{fffd}') {
@@ -69,12 +76,51 @@ pub fn check(uri: &str) -> Result<(), UriFault> {
     Ok(())
 }
 
+/// The scheme of a URI that was checked.
+pub fn scheme(uri: &str) -> &str {
+    uri.split_once(':').map_or("", |(scheme, _)| scheme)
+}
+
+/// A host and a port, of which other readers make the same host: `2130706433`, `0177.0.0.1` and
+/// `0x7f.1` are 127.0.0.1 to some, as are the IPv6 addresses that hold one of IPv4.
+fn is_plain_authority(authority: &str) -> bool {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let Some((address, port)) = rest.split_once(']') else { return false };
+            let is_plain = address.parse().is_ok_and(|address: Ipv6Addr| !holds_ipv4(address));
+            if !is_plain {
+                return false;
+            }
+            ("", port.strip_prefix(':').or((!port.is_empty()).then_some("none")))
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = |port: &str| is_digits(port) && port.parse::<u16>().is_ok();
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    let is_hexadecimal = last.starts_with("0x") || last.starts_with("0X");
+    let is_number = !last.is_empty() && (is_digits(last) || is_hexadecimal);
+    port.is_none_or(is_port)
+        && !host.contains(['%', '[', ']'])
+        && (!is_number || host.parse::<Ipv4Addr>().is_ok())
+}
+
+/// True for `::ffff:192.0.2.1` and `::192.0.2.1`, but not for `::` and `::1`.
+fn holds_ipv4(address: Ipv6Addr) -> bool {
+    let is_own = address.is_unspecified() || address.is_loopback();
+    address.to_ipv4().is_some() && !is_own
+}
+
 /// RFC 3986 §2: unreserved, reserved and `%`.
 fn is_uri_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte)
 }
 
-fn is_scheme(scheme: &str) -> bool {
+/// True for the scheme of a URI (RFC 3986 §3.1).
+pub fn is_scheme(scheme: &str) -> bool {
     scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
 }
@@ -100,6 +146,13 @@ mod tests {
             "docs://manual/a..b/...",
             "docs://manual/100%25",
             "https://example.com/a?b=c#d",
+            "https://192.0.2.1:8443/a",
+            "https://[2001:db8::7]:8443/a",
+            "https://[::1]/a",
+            "https://7.example.com./a",
+            "https://0x7f.example.com/a",
+            "db://my+base:5432/rows",
+            "file://host:1/a",
         ] {
             assert_eq!(check(uri), Ok(()), "{uri}");
         }
@@ -107,7 +160,7 @@ mod tests {
 
     #[test]
     fn every_spelling_of_a_way_out_is_refused() {
-        use UriFault::{Character, DoubleEncoding, Encoding, Form, Traversal, UserInfo};
+        use UriFault::{Character, DoubleEncoding, Encoding, Form, Host, Traversal, UserInfo};
         for (uri, fault) in [
             ("file:///../etc/passwd", Traversal),
             ("file:///srv/%2e%2e/etc/passwd", Traversal),
@@ -127,6 +180,30 @@ mod tests {
             ("file:///srv/é", Character),
             ("file:///srv/a b", Character),
             ("https://user:secret@example.com/", UserInfo),
+            ("https://example.com@192.0.2.1/", UserInfo),
+            ("https://2130706433/", Host),
+            ("https://0x7f000001/", Host),
+            ("https://0177.0.0.1/", Host),
+            ("https://0x7f.0.0.1/", Host),
+            ("https://127.0.0x1/", Host),
+            ("https://127.1/", Host),
+            ("https://127.1./", Host),
+            ("https://127.0.0.1./", Host),
+            ("https://256.0.0.1/", Host),
+            ("https://[::ffff:127.0.0.1]/", Host),
+            ("https://[::ffff:7f00:1]/", Host),
+            ("https://[::127.0.0.1]/", Host),
+            ("https://[0:0:0:0:0:ffff:127.0.0.1]/", Host),
+            ("https://[fe80::1%25eth0]/", Host),
+            ("https://[v1.x]/", Host),
+            ("https://[::1/", Host),
+            ("https://[::1]x/", Host),
+            ("https://a]b/", Host),
+            ("https://ex%61mple.com/", Host),
+            ("https://127.0.0.%31/", Host),
+            ("https://example.com:80:90/", Host),
+            ("https://example.com:65536/", Host),
+            ("https://example.com:+80/", Host),
             ("../../etc/passwd", Form),
             ("/etc/passwd", Form),
             ("", Form),
