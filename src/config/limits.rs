@@ -49,6 +49,7 @@ pub(super) fn limits(
             0..=1_000_000_000,
             100_000,
         ),
+        pipelined_requests: reader.integer_in("pipelined_requests", 1..=100_000, 64),
         stream_bytes: reader.integer_in("stream_bytes", 4 * KIB..=256 * MIB, MIB),
         keepalive: reader.seconds("keepalive_seconds", 1..=3600, 15),
     };

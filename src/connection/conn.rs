@@ -78,6 +78,8 @@ pub struct Conn {
     pub(super) decoder: RequestDecoder,
     pub(super) input: Buffer,
     pub(super) requests: u32,
+    /// Requests that came before the answer to the one before them was out.
+    pub(super) in_a_row: u32,
     /// Nothing follows the present response.
     pub(super) closes: bool,
     since: Now,
@@ -107,6 +109,7 @@ impl Conn {
             decoder: RequestDecoder::new(),
             input: Buffer::new(),
             requests: 0,
+            in_a_row: 0,
             closes: false,
             since: now,
             peer_closed: false,
@@ -194,6 +197,9 @@ impl Conn {
     fn read(&mut self, step: &mut Step<'_>) -> io::Result<Received> {
         if matches!(self.phase, Phase::Linger) {
             return self.link.drop_input(step.scratch);
+        }
+        if matches!(self.phase, Phase::Idle) && self.input.is_empty() {
+            self.in_a_row = 0;
         }
         if !matches!(self.phase, Phase::Handshake) {
             return self.link.receive(step.scratch, &mut self.input);

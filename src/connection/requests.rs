@@ -38,7 +38,13 @@ impl Conn {
 
     fn take_head(&mut self, step: &mut Step<'_>, face: &HttpFace, head: Head) -> io::Result<()> {
         self.requests = self.requests.saturating_add(1);
+        self.in_a_row = self.in_a_row.saturating_add(1);
         let services = &step.around.services;
+        if self.in_a_row > step.around.limits.pipelined_requests {
+            let refusal = Refusal::Framing(429, "Too many requests came without waiting.");
+            let reply = replies::malformed(services, &refusal, Some(&head), &self.peer, step.now);
+            return self.reply(step, face, &reply, false);
+        }
         let entered = road::enter(services, &head, &self.peer, step.reader, step.now);
         self.take_entered(step, face, head, entered)
     }

@@ -33,6 +33,8 @@ pub struct Limits {
     pub write_stall: Duration,
     /// Requests on one connection before it is closed, 0 for no limit; default 100 000.
     pub requests_per_connection: u32,
+    /// Requests that may come one behind another without waiting for an answer; default 64.
+    pub pipelined_requests: u32,
     /// Bytes queued for one reader of a stream; default 1 MiB.
     pub stream_bytes: usize,
     /// Time between two comments that keep a silent stream open; default 15 s.

@@ -72,6 +72,26 @@ fn a_connection_that_says_nothing_any_more_is_closed_without_a_word() {
     assert!(used.is_closed());
 }
 
+#[test]
+fn requests_that_do_not_wait_for_answers_have_a_bound() {
+    let server = Server::start(&Settings::with("[limits]\npipelined_requests = 3\n"));
+    let many = |count: u32| (0..count).flat_map(|_| ask(1).bytes()).collect::<Vec<u8>>();
+    let mut patient = server.connect();
+    for _ in 0..4 {
+        patient.write(&many(3));
+        for _ in 0..3 {
+            assert_eq!(patient.response().status, 200);
+        }
+    }
+    let mut hasty = server.connect();
+    hasty.write(&many(9));
+    for _ in 0..3 {
+        assert_eq!(hasty.response().status, 200);
+    }
+    assert_eq!(hasty.response().status, 429);
+    assert!(hasty.is_closed());
+}
+
 // C47, C48
 #[test]
 fn one_address_has_a_bound_of_connections_and_gets_its_places_back() {
