@@ -70,6 +70,7 @@ fn websocket(
     match http {
         Some(http) if !reader.has("listen") => {
             http.paths.websocket = path;
+            refuse_keys_of_a_listener(reader);
             None
         }
         _ => {
@@ -79,6 +80,27 @@ fn websocket(
             let proxies = proxies::of_connections(reader);
             let surface = surface(reader, &addresses, None);
             Some(HttpListener { addresses, paths, tls, proxies, public_url: None, surface })
+        }
+    }
+}
+
+/// A path of another listener has its keys, and none of its own.
+fn refuse_keys_of_a_listener(reader: &mut Reader<'_>) {
+    const KEYS: [&str; 9] = [
+        "tls",
+        "proxy_protocol",
+        "allowed_hosts",
+        "allowed_origins",
+        "allowed_methods",
+        "allowed_headers",
+        "max_age",
+        "trusted_proxies",
+        "forwarded_header",
+    ];
+    for key in KEYS {
+        if let Some(value) = reader.value(key) {
+            let remedy = "write it in [transports.http], or add `listen`";
+            value.error("is of no use without `listen`", remedy);
         }
     }
 }

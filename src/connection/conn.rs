@@ -11,6 +11,7 @@ use super::caps::Place;
 use super::link::{Link, Received};
 use super::messages::MessageConn;
 use super::phase::Phase;
+use super::reading::{Next, Reading};
 use super::scratch::Scratch;
 use super::settings::Limits;
 use crate::base::clock::Now;
@@ -24,8 +25,6 @@ use crate::pipeline::upgrades::Upgrade;
 use crate::proto::buffer::Buffer;
 use crate::proto::http1::RequestDecoder;
 
-/// Bytes that one step reads at most; then others have their turn.
-pub(super) const STEP_BYTES: usize = 256 * 1024;
 /// Requests that one step answers at most.
 const STEP_REQUESTS: u32 = 32;
 /// How long a request waits for another server to tell who it is from.
@@ -158,8 +157,7 @@ impl Conn {
         if self.deadline(step.around).is_some_and(|deadline| deadline <= step.now) {
             self.time_out(step)?;
         }
-        let (mut bytes, first_request) = (0, self.requests);
-        let mut may_hold_more = true;
+        let (mut reading, first_request) = (Reading::new(), self.requests);
         while !matches!(self.phase, Phase::Closed | Phase::Upgraded(_)) && !self.is_blocked() {
             let turn = match &self.phase {
                 Phase::Handshake | Phase::Linger => Turn::Read,
@@ -175,18 +173,13 @@ impl Conn {
                 Turn::Again => {}
                 Turn::Rest => break,
                 Turn::Read if self.peer_closed => self.end_of_input()?,
-                Turn::Read if !may_hold_more => break,
-                Turn::Read if bytes >= STEP_BYTES => return Ok(true),
-                Turn::Read => match self.read(step)? {
-                    Received::Bytes(count) => {
-                        bytes += count;
-                        // A short read has emptied the socket; what comes later is an event.
-                        may_hold_more = count == step.scratch.received.len() || step.hung_up;
-                    }
-                    Received::Nothing => break,
-                    Received::End => self.peer_closed = true,
-                    Received::Broken(_) | Received::NoProxyHeader => {
-                        return Err(io::ErrorKind::InvalidData.into());
+                Turn::Read => match reading.next() {
+                    Next::Rest => break,
+                    Next::Yield => return Ok(true),
+                    Next::Read => {
+                        let received = self.read(step)?;
+                        let room = step.scratch.received.len();
+                        self.peer_closed = reading.note(received, room, step.hung_up)?;
                     }
                 },
             }

@@ -8,8 +8,9 @@ use std::sync::atomic::Ordering;
 
 use super::caps::Place;
 use super::codec::{Codec, Item};
-use super::conn::{LINGER, PROVING, Rest, STEP_BYTES, Step, Surroundings};
+use super::conn::{LINGER, PROVING, Rest, Step, Surroundings};
 use super::link::{Link, Received};
+use super::reading::{Next, Reading};
 use crate::base::clock::Now;
 use crate::base::counters::HandshakeFailure;
 use crate::base::principal::Principal;
@@ -171,7 +172,7 @@ impl MessageConn {
         if self.deadline(step).is_some_and(|deadline| deadline <= step.now) {
             self.time_out(step)?;
         }
-        let (mut bytes, mut messages, mut may_hold_more) = (0, 0, true);
+        let (mut messages, mut reading) = (0, Reading::new());
         while !matches!(self.phase, Phase::Closed) {
             match self.turn(step)? {
                 Turn::Again => {}
@@ -183,18 +184,13 @@ impl MessageConn {
                 }
                 Turn::Rest => break,
                 Turn::Read if self.peer_closed => self.end_of_input(step)?,
-                Turn::Read if !may_hold_more => break,
-                Turn::Read if bytes >= STEP_BYTES => return Ok(true),
-                Turn::Read => match self.read(step)? {
-                    Received::Bytes(count) => {
-                        bytes += count;
-                        // A short read has emptied the socket; what comes later is an event.
-                        may_hold_more = count == step.scratch.received.len() || step.hung_up;
-                    }
-                    Received::Nothing => break,
-                    Received::End => self.peer_closed = true,
-                    Received::Broken(_) | Received::NoProxyHeader => {
-                        return Err(io::ErrorKind::InvalidData.into());
+                Turn::Read => match reading.next() {
+                    Next::Rest => break,
+                    Next::Yield => return Ok(true),
+                    Next::Read => {
+                        let received = self.read(step)?;
+                        let room = step.scratch.received.len();
+                        self.peer_closed = reading.note(received, room, step.hung_up)?;
                     }
                 },
             }

@@ -10,6 +10,7 @@ pub mod kind;
 pub mod link;
 pub mod messages;
 pub mod phase;
+mod reading;
 pub mod requests;
 pub mod scratch;
 pub mod settings;

@@ -43,6 +43,7 @@ fn a_foreign_host_is_refused_on_every_method_and_path() {
     }
 }
 
+// C6
 #[test]
 fn there_is_one_path_and_a_slash_at_its_end_is_the_same() {
     let server = Server::start(&Settings::default());

@@ -35,6 +35,7 @@ fn host_status(key: &str) -> Request {
     Request::modern(&modern_request(1, "tools/call", call("host_status", json!({})))).key(key)
 }
 
+// C8
 #[test]
 fn the_first_start_makes_a_key_that_works_at_once_over_tls() {
     let server = start(Directory::new());

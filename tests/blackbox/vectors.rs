@@ -83,7 +83,7 @@ fn run(cut: impl Fn(&Vector) -> Vec<Vec<&[u8]>>) {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-// C42, C43, C45, C59
+// C42, C43, C45, C51, C59
 #[test]
 fn whole() {
     run(|vector| vec![vec![&vector.bytes]]);

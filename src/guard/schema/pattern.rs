@@ -172,6 +172,7 @@ mod tests {
         }
     }
 
+    // C65
     #[test]
     fn what_cannot_be_linear_or_is_no_pattern_is_refused_by_name() {
         for (pattern, expected) in [

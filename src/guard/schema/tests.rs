@@ -23,6 +23,7 @@ fn nested(levels: usize, mut value: Value, wrap: impl Fn(Value) -> Value) -> Val
     value
 }
 
+// C66
 #[test]
 fn references_out_of_the_document_are_refused_and_named() {
     for reference in [
@@ -44,6 +45,7 @@ fn references_out_of_the_document_are_refused_and_named() {
     }
 }
 
+// C67
 #[test]
 fn loops_without_progress_are_refused() {
     for schema in [
@@ -63,6 +65,7 @@ fn a_dynamic_loop_ends_with_a_violation() {
     assert_eq!(violation(&schema, &json!(1)).keyword, "budget");
 }
 
+// C67
 #[test]
 fn an_explosion_of_branches_ends_with_the_budget() {
     for keyword in ["allOf", "anyOf", "oneOf"] {
@@ -131,6 +134,7 @@ fn schemas_beyond_the_limits_are_refused() {
     assert!(matches!(refusal(&json!({"$id": identifier})), SchemaError::Identifier { .. }));
 }
 
+// C65
 #[test]
 fn hostile_patterns_are_refused_or_linear() {
     for (pattern, reason) in [
@@ -346,6 +350,7 @@ fn marks_of_more_than_sixty_four_parts_are_kept_apart() {
     assert_eq!(items.check(&json!(list)).unwrap_err().keyword, "unevaluatedItems");
 }
 
+// C70
 #[test]
 fn names_of_prototypes_are_ordinary_names() {
     let schema =

@@ -274,6 +274,7 @@ mod tests {
         );
     }
 
+    // C52
     #[test]
     fn a_value_that_would_split_the_response_fails_the_head_and_leaves_no_trace() {
         for value in ["a\r\nSet-Cookie: x", "a\nb", "a\rb", "a\0b", "\u{1b}[2J", "\u{7f}"] {
