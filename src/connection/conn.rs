@@ -130,9 +130,9 @@ impl Conn {
     pub fn into_messages(self, now: Now) -> Option<MessageConn> {
         let Self { link, peer, phase, input, place, .. } = self;
         let Phase::Upgraded(upgrade) = phase else { return None };
-        let Upgrade { principal, address, .. } = *upgrade;
+        let Upgrade { principal, seat, address, .. } = *upgrade;
         let peer = Peer { address, ..peer };
-        Some(MessageConn::websocket(link, peer, principal, (input, place), now))
+        Some(MessageConn::websocket(link, peer, (principal, seat), (input, place), now))
     }
 
     /// One step. `None` if the connection is closed.

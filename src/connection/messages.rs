@@ -19,6 +19,7 @@ use crate::guard::authn::certificate::ClientCertificate;
 use crate::mcp::outlet::Outlet;
 use crate::pipeline::messages::{Arrived, MessageRoad, Waiting};
 use crate::pipeline::road::Peer;
+use crate::pipeline::seats::Seat;
 use crate::pipeline::snapshot::Door;
 use crate::proto::buffer::Buffer;
 use crate::proto::websocket::CloseCode;
@@ -36,7 +37,7 @@ pub struct MessageConn {
     link: Link,
     peer: Peer,
     /// Who has proved to be at the other end before the first message.
-    proved: Option<Arc<Principal>>,
+    proved: Option<(Arc<Principal>, Seat)>,
     transport: Transport,
     codec: Codec,
     input: Buffer,
@@ -110,13 +111,12 @@ impl MessageConn {
     pub fn websocket(
         link: Link,
         peer: Peer,
-        principal: Arc<Principal>,
+        proved: (Arc<Principal>, Seat),
         held: (Buffer, Place),
         now: Now,
     ) -> Self {
-        let proved = Some(principal);
         let spoken = (Transport::WebSocket, Codec::websocket());
-        Self { proved, ..Self::new(link, peer, spoken, held, now) }
+        Self { proved: Some(proved), ..Self::new(link, peer, spoken, held, now) }
     }
 
     fn new(

@@ -10,6 +10,7 @@ use super::exchange::{Ending, Exchange, Transport};
 use super::identify::{MOST_ROUNDS, Unmetered, comes_too_often, identify, meter};
 use super::lines::LineRoad;
 use super::road::Peer;
+use super::seats::{Seat, TOO_MANY_CONNECTIONS};
 use super::services::Services;
 use super::snapshot::Snapshot;
 use crate::base::clock::{Now, unix_seconds};
@@ -49,6 +50,8 @@ struct Proved {
     last: Option<Arc<Principal>>,
     /// Who a request is from that does not say so: a handshake proves it for the connection.
     whole: Option<Arc<Principal>>,
+    /// The place of the connection among those of that user.
+    seat: Option<Seat>,
 }
 
 /// What became of a message.
@@ -146,11 +149,12 @@ impl MessageRoad {
         outlet: Arc<Outlet>,
         transport: Transport,
         peer: Peer,
-        proved: Option<Arc<Principal>>,
+        proved: Option<(Arc<Principal>, Seat)>,
     ) -> Self {
         let address = Some(peer.address);
         let lines = LineRoad::posted(Arc::clone(&services), outlet, transport, address);
-        let proved = Mutex::new(Proved { last: proved.clone(), whole: proved });
+        let (whole, seat) = proved.unzip();
+        let proved = Mutex::new(Proved { last: whole.clone(), whole, seat });
         Self { services, lines, transport, peer, proved }
     }
 
@@ -299,9 +303,13 @@ impl MessageRoad {
         if session.is_some_and(|session| session.principal.key != principal.key) {
             return self.refuse(asking, &Refusal::NoSession);
         }
+        let proves_whole = is_handshake && asking.read.is_request();
+        if proves_whole && !self.take_seat(&asking, &principal) {
+            return self.refuse(asking, &TOO_MANY_CONNECTIONS);
+        }
         {
             let mut proved = self.proved.lock();
-            if is_handshake && asking.read.is_request() {
+            if proves_whole {
                 proved.whole = Some(Arc::clone(&principal));
             }
             proved.last = Some(principal);
@@ -309,6 +317,16 @@ impl MessageRoad {
         let Asking { exchange, snapshot, read, .. } = asking;
         self.lines.carry_read(exchange, snapshot, metered, (read.message, &read.bytes), now);
         Arrived::Taken
+    }
+
+    /// Counts the connection as one of this user; false if there are too many.
+    fn take_seat(&self, asking: &Asking, principal: &Principal) -> bool {
+        let mut proved = self.proved.lock();
+        if proved.seat.is_none() {
+            let most = asking.snapshot.sessions.sessions_per_principal;
+            proved.seat = self.services.seats.take(principal, most);
+        }
+        proved.seat.is_some()
     }
 
     fn refuse(&self, asking: Asking, refusal: &Refusal) -> Arrived {

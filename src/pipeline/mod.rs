@@ -13,6 +13,7 @@ pub mod record;
 pub mod render;
 pub mod replies;
 pub mod road;
+pub mod seats;
 pub mod services;
 pub mod snapshot;
 pub mod streams;

@@ -11,6 +11,7 @@ use super::calls::task::Task;
 use super::calls::tasks::Tasks;
 use super::event_sessions::EventSessions;
 use super::record::Record;
+use super::seats::Seats;
 use super::snapshot::Snapshot;
 use super::work::tasks::{write_brief, write_detailed};
 use super::work::tools::writer;
@@ -79,6 +80,8 @@ pub struct Services {
     pub sessions: Sessions,
     /// What pages open a WebSocket with.
     pub tickets: Tickets,
+    /// Connections of messages, by user.
+    pub seats: Arc<Seats>,
     /// Streams of the transport before Streamable HTTP.
     pub event_sessions: EventSessions,
     /// Who hears of changes.
@@ -119,6 +122,7 @@ impl Services {
             blocks: Blocks::default(),
             sessions: Sessions::default(),
             tickets: Tickets::default(),
+            seats: Arc::default(),
             event_sessions: EventSessions::default(),
             subscriptions: Subscriptions::default(),
             cursors: Cursors::new()?,

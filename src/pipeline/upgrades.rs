@@ -7,6 +7,7 @@ use super::answer::{Answer, Reply};
 use super::exchange::Ending;
 use super::replies::{refuse, version_of};
 use super::road::{Entered, Parts};
+use super::seats::{Seat, TOO_MANY_CONNECTIONS};
 use crate::base::clock::Now;
 use crate::base::principal::Principal;
 use crate::guard::authn::tickets::LIFETIME;
@@ -22,6 +23,8 @@ pub struct Upgrade {
     pub reply: Reply,
     /// Who the connection is from.
     pub principal: Arc<Principal>,
+    /// Its place among those of the same user.
+    pub seat: Seat,
     /// Where it is from: its client, whatever lies between.
     pub address: IpAddr,
 }
@@ -35,6 +38,11 @@ pub(super) fn upgrade(entered: Entered, head: &Head, address: IpAddr) -> Answer 
             return Answer::Reply(refuse(exchange, &refusal, None, version_of(head), cors));
         }
     };
+    let most = exchange.services().snapshot.load().sessions.sessions_per_principal;
+    let Some(seat) = exchange.services().seats.take(metered.principal(), most) else {
+        let refusal = &TOO_MANY_CONNECTIONS;
+        return Answer::Reply(refuse(exchange, refusal, None, version_of(head), cors));
+    };
     let mut headers = vec![
         ("Upgrade", "websocket".to_owned()),
         ("Connection", "Upgrade".to_owned()),
@@ -47,7 +55,7 @@ pub(super) fn upgrade(entered: Entered, head: &Head, address: IpAddr) -> Answer 
     let address = metered.address().unwrap_or(address);
     exchange.finish(&Ending::Done);
     let reply = Reply { headers, cors, ..Reply::empty(101) };
-    Answer::Upgrade(Box::new(Upgrade { reply, principal, address }))
+    Answer::Upgrade(Box::new(Upgrade { reply, principal, seat, address }))
 }
 
 /// POST: a ticket for who has proved who they are.

@@ -377,3 +377,20 @@ fn rules_tell_transports_apart() {
     let mut lines = Lines::session(&mut server, LEGACY[3], GUEST);
     assert_eq!(code(&lines.ask(&echo(1, "x"))), -32602);
 }
+
+// B8
+#[test]
+fn connections_of_one_user_have_a_bound_and_come_back() {
+    let mut server = start("[limits]\nmax_sessions_per_user = 2\n");
+    let mut open: Vec<Lines> =
+        (0..2).map(|_| Lines::session(&mut server, LEGACY[3], ADMIN)).collect();
+    let hello = by(initialize("hello", LEGACY[3]), ADMIN);
+    let mut third = Lines::plain(&mut server);
+    let answer = third.ask(&hello);
+    assert_eq!(answer["error"]["message"], "Too many connections of this user");
+    assert!(third.is_closed());
+    let mut other = Lines::session(&mut server, LEGACY[3], USER);
+    assert_eq!(said(&other.ask(&echo(2, "mine"))), "mine");
+    drop(open.pop());
+    while Lines::plain(&mut server).ask(&hello)["error"].is_object() {}
+}

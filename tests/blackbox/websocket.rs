@@ -275,3 +275,16 @@ fn it_is_spoken_over_tls_and_at_an_address_of_its_own() {
     let response = connect().exchange(&upgrade().target("/socket").anonymous());
     assert_eq!(response.status, 401);
 }
+
+// B8
+#[test]
+fn connections_of_one_user_have_a_bound_and_come_back() {
+    let server = start("[limits]\nmax_sessions_per_user = 2\n");
+    let mut open: Vec<WebSocket> = (0..2).map(|_| WebSocket::of(&server, ADMIN)).collect();
+    let response = refused(&server, &upgrade().key(ADMIN), 503);
+    assert_eq!(response.json()["error"]["message"], "Too many connections of this user");
+    // Others have their own.
+    let _other = WebSocket::of(&server, USER);
+    drop(open.pop());
+    while server.connect().exchange(&upgrade().key(ADMIN)).status != 101 {}
+}
