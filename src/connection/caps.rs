@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::base::counters::Counters;
 use crate::base::source::source;
 
 /// The count; see the module.
@@ -71,7 +72,7 @@ impl Place {
     ///
     /// # Errors
     /// There are too many of that address.
-    pub fn end_handshake(&mut self, address: IpAddr) -> io::Result<()> {
+    pub fn end_handshake(&mut self, address: IpAddr, counters: &Counters) -> io::Result<()> {
         let address = source(address);
         let mut state = self.caps.state.lock();
         if std::mem::take(&mut self.is_handshaking) {
@@ -79,6 +80,7 @@ impl Place {
         }
         if self.address.is_none() {
             if !state.enter(address, self.caps.per_address) {
+                counters.connections_refused.increment();
                 return Err(io::ErrorKind::QuotaExceeded.into());
             }
             self.address = Some(address);
@@ -152,8 +154,8 @@ mod tests {
         let other = caps.admit(Some(ip), true).unwrap();
         assert!(caps.admit(Some(ip), true).is_none());
         assert!(caps.admit(Some(ip), false).is_some(), "there is none to shake");
-        one.end_handshake(ip).unwrap();
-        one.end_handshake(ip).unwrap();
+        one.end_handshake(ip, &Counters::default()).unwrap();
+        one.end_handshake(ip, &Counters::default()).unwrap();
         let third = caps.admit(Some(ip), true).unwrap();
         assert!(caps.admit(Some(ip), true).is_none());
         drop((one, other, third));
@@ -166,8 +168,10 @@ mod tests {
         let client = IpAddr::from([192, 0, 2, 1]);
         let mut one = caps.admit(None, true).unwrap();
         let mut other = caps.admit(None, true).unwrap();
-        one.end_handshake(client).unwrap();
-        assert!(other.end_handshake(client).is_err());
+        one.end_handshake(client, &Counters::default()).unwrap();
+        let counters = Counters::default();
+        assert!(other.end_handshake(client, &counters).is_err());
+        assert_eq!(counters.connections_refused.value(), 1);
         drop(other);
         assert!(caps.admit(Some(client), false).is_none());
         drop(one);

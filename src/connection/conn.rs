@@ -201,7 +201,7 @@ impl Conn {
         let received = self.link.shake_hands(step.scratch, &mut self.input, counters, step.now)?;
         if !self.link.is_handshaking() {
             self.peer.address = self.link.proxied_source().unwrap_or(self.peer.address);
-            self.place.end_handshake(self.peer.address)?;
+            self.place.end_handshake(self.peer.address, counters)?;
             let certificate = self.link.peer_certificate().map(ClientCertificate::new);
             self.peer.certificate = certificate.map(Arc::new);
             self.enter(Phase::Idle, step.now);

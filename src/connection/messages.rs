@@ -293,7 +293,7 @@ impl MessageConn {
                 self.link.shake_hands(step.scratch, &mut self.input, counters, step.now)?;
             if !self.link.is_handshaking() {
                 self.peer.address = self.link.proxied_source().unwrap_or(self.peer.address);
-                self.place.end_handshake(self.peer.address)?;
+                self.place.end_handshake(self.peer.address, counters)?;
                 self.open(step)?;
             }
             received

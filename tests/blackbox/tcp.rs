@@ -14,7 +14,8 @@ use crate::harness::process::{
 };
 use crate::harness::tls::{client, client_with};
 use crate::harness::{
-    ADMIN, GUEST, LEGACY, USER, call, initialize, initialize_with, modern_request, request, text_of,
+    ADMIN, GUEST, LEGACY, Messages as _, USER, call, code, echo, initialize, initialize_with,
+    modern_request, request, said,
 };
 use crate::tokens::Issuer;
 
@@ -36,21 +37,8 @@ fn gated() -> Server {
     Server::start_in(directory, &settings(&gated_tool("slow")))
 }
 
-fn echo(id: i64, text: &str) -> Value {
-    request(id, "tools/call", call("echo", json!({ "text": text })))
-}
-
 fn modern_echo(id: i64, text: &str) -> Value {
     modern_request(id, "tools/call", call("echo", json!({ "text": text })))
-}
-
-/// What `echo` said.
-fn said(message: &Value) -> &str {
-    text_of(message).trim_end()
-}
-
-fn code(message: &Value) -> i64 {
-    message["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {message}"))
 }
 
 #[test]

@@ -10,7 +10,9 @@ use crate::harness::process::{Directory, ECHO, Server, Settings, gated_tool};
 use crate::harness::request::Request;
 use crate::harness::tls::client;
 use crate::harness::websocket::{BINARY, CLOSE, PING, PONG, TEXT, WebSocket, frame, upgrade};
-use crate::harness::{ADMIN, LEGACY, USER, call, initialize, modern_request, request, text_of};
+use crate::harness::{
+    ADMIN, LEGACY, Messages as _, USER, call, code, echo, initialize, modern_request, request, said,
+};
 
 const LISTEN: &str = "[transports.websocket]\n";
 const PAGE: &str = "https://app.example.com";
@@ -28,18 +30,6 @@ fn start_for_page() -> Server {
     let mut settings = settings("");
     settings.http += &format!("\nallowed_origins = [\"{PAGE}\"]");
     Server::start(&settings)
-}
-
-fn echo(id: i64, text: &str) -> Value {
-    request(id, "tools/call", call("echo", json!({ "text": text })))
-}
-
-fn said(message: &Value) -> &str {
-    text_of(message).trim_end()
-}
-
-fn code(message: &Value) -> i64 {
-    message["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {message}"))
 }
 
 fn refused(server: &Server, request: &Request, status: u16) -> Response {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::http::Connection;
 use super::process::Server;
 use super::recorder::LineRecorder;
-use super::{initialize, secrets};
+use super::{Messages, initialize, secrets};
 
 /// Where a credential stands.
 pub const CREDENTIAL: &str = "erlmcp/authorization";
@@ -54,37 +54,28 @@ impl Lines {
         self.connection.write(bytes);
     }
 
-    pub fn send(&mut self, message: &Value) {
-        self.bytes(format!("{message}\n").as_bytes());
-    }
-
     /// Sends nothing more.
     pub fn shut(&mut self) {
         self.recorder.finish();
         self.connection.finish_writing();
     }
 
+    /// True if the server closes without another byte.
+    pub fn is_closed(&mut self) -> bool {
+        self.connection.is_closed()
+    }
+}
+
+impl Messages for Lines {
+    fn send(&mut self, message: &Value) {
+        self.bytes(format!("{message}\n").as_bytes());
+    }
+
     /// The next line, which must be a message or an array of messages.
-    pub fn message(&mut self) -> Value {
+    fn message(&mut self) -> Value {
         let line = self.connection.through(b"\n");
         let message = serde_json::from_slice(&line).unwrap();
         self.recorder.received(&message);
         message
-    }
-
-    /// Sends a request and reads up to its answer.
-    pub fn ask(&mut self, message: &Value) -> Value {
-        self.send(message);
-        loop {
-            let message = self.message();
-            if message.get("method").is_none() {
-                return message;
-            }
-        }
-    }
-
-    /// True if the server closes without another byte.
-    pub fn is_closed(&mut self) -> bool {
-        self.connection.is_closed()
     }
 }

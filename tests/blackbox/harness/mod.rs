@@ -92,6 +92,40 @@ pub fn call_with_progress(name: &str, arguments: Value, token: impl Into<Value>)
     json!({ "name": name, "arguments": arguments, "_meta": { "progressToken": token } })
 }
 
+/// A connection over which messages go both ways.
+pub trait Messages {
+    fn send(&mut self, message: &Value);
+
+    /// The next message, or array of messages.
+    fn message(&mut self) -> Value;
+
+    /// Sends a request and reads up to its answer.
+    fn ask(&mut self, message: &Value) -> Value {
+        self.send(message);
+        loop {
+            let message = self.message();
+            if message.get("method").is_none() {
+                return message;
+            }
+        }
+    }
+}
+
+/// The call of `echo` in a handshake revision.
+pub fn echo(id: i64, text: &str) -> Value {
+    request(id, "tools/call", call("echo", json!({ "text": text })))
+}
+
+/// What `echo` said.
+pub fn said(message: &Value) -> &str {
+    text_of(message).trim_end()
+}
+
+/// The code of an error.
+pub fn code(message: &Value) -> i64 {
+    message["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {message}"))
+}
+
 /// The text of a tool's result.
 pub fn text_of(message: &Value) -> &str {
     message["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text: {message}"))

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::http::{Connection, Response};
-use super::initialize;
 use super::process::Server;
 use super::recorder::LineRecorder;
 use super::request::Request;
+use super::{Messages, initialize};
 
 /// The kinds of frames that tests look at.
 pub const TEXT: u8 = 1;
@@ -76,12 +76,6 @@ impl WebSocket {
         self.recorder.sent(format!("{message}\n").as_bytes());
     }
 
-    /// Sends a message in one frame.
-    pub fn send(&mut self, message: &Value) {
-        self.will_send(message);
-        self.frame(0x80 | TEXT, message.to_string().as_bytes());
-    }
-
     /// The next frame: its kind and what it holds.
     pub fn next(&mut self) -> (u8, Vec<u8>) {
         let head = self.connection.take(2);
@@ -99,8 +93,30 @@ impl WebSocket {
         (head[0] & 0x0f, self.connection.take(length))
     }
 
+    /// Reads up to the close of the server, behind which nothing comes; its code.
+    pub fn closed(&mut self) -> Option<u16> {
+        loop {
+            let (kind, payload) = self.next();
+            if kind != CLOSE {
+                assert!([PING, PONG].contains(&kind), "{:?}", String::from_utf8_lossy(&payload));
+                continue;
+            }
+            assert!(self.connection.is_closed());
+            let code = payload.first_chunk::<2>()?;
+            return Some(u16::from_be_bytes(*code));
+        }
+    }
+}
+
+impl Messages for WebSocket {
+    /// Sends a message in one frame.
+    fn send(&mut self, message: &Value) {
+        self.will_send(message);
+        self.frame(0x80 | TEXT, message.to_string().as_bytes());
+    }
+
     /// The next message; pings before it are answered.
-    pub fn message(&mut self) -> Value {
+    fn message(&mut self) -> Value {
         loop {
             let (kind, payload) = self.next();
             match kind {
@@ -113,31 +129,6 @@ impl WebSocket {
                 }
                 _ => panic!("a frame of kind {kind}: {payload:?}"),
             }
-        }
-    }
-
-    /// Sends a request and reads up to its answer.
-    pub fn ask(&mut self, message: &Value) -> Value {
-        self.send(message);
-        loop {
-            let message = self.message();
-            if message.get("method").is_none() {
-                return message;
-            }
-        }
-    }
-
-    /// Reads up to the close of the server, behind which nothing comes; its code.
-    pub fn closed(&mut self) -> Option<u16> {
-        loop {
-            let (kind, payload) = self.next();
-            if kind != CLOSE {
-                assert!([PING, PONG].contains(&kind), "{:?}", String::from_utf8_lossy(&payload));
-                continue;
-            }
-            assert!(self.connection.is_closed());
-            let code = payload.first_chunk::<2>()?;
-            return Some(u16::from_be_bytes(*code));
         }
     }
 }
