@@ -15,7 +15,7 @@ use crate::harness::process::{
 use crate::harness::tls::{client, client_with};
 use crate::harness::{
     ADMIN, GUEST, LEGACY, Messages as _, USER, call, code, echo, initialize, initialize_with,
-    modern_request, request, said,
+    modern_request, request, said, until,
 };
 use crate::tokens::Issuer;
 
@@ -380,5 +380,5 @@ fn connections_of_one_user_have_a_bound_and_come_back() {
     let mut other = Lines::session(&mut server, LEGACY[3], USER);
     assert_eq!(said(&other.ask(&echo(2, "mine"))), "mine");
     drop(open.pop());
-    while Lines::plain(&mut server).ask(&hello)["error"].is_object() {}
+    until(|| Lines::plain(&mut server).ask(&hello)["result"].is_object());
 }

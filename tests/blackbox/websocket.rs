@@ -11,7 +11,8 @@ use crate::harness::request::Request;
 use crate::harness::tls::client;
 use crate::harness::websocket::{BINARY, CLOSE, PING, PONG, TEXT, WebSocket, frame, upgrade};
 use crate::harness::{
-    ADMIN, LEGACY, Messages as _, USER, call, code, echo, initialize, modern_request, request, said,
+    ADMIN, LEGACY, Messages as _, USER, call, code, echo, initialize, modern_request, request,
+    said, until,
 };
 
 const LISTEN: &str = "[transports.websocket]\n";
@@ -276,5 +277,5 @@ fn connections_of_one_user_have_a_bound_and_come_back() {
     // Others have their own.
     let _other = WebSocket::of(&server, USER);
     drop(open.pop());
-    while server.connect().exchange(&upgrade().key(ADMIN)).status != 101 {}
+    until(|| server.connect().exchange(&upgrade().key(ADMIN)).status == 101);
 }

@@ -15,7 +15,7 @@ pub mod stdio;
 pub mod tls;
 pub mod websocket;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -124,6 +124,14 @@ pub fn said(message: &Value) -> &str {
 /// The code of an error.
 pub fn code(message: &Value) -> i64 {
     message["error"]["code"].as_i64().unwrap_or_else(|| panic!("no error: {message}"))
+}
+
+/// Tries again and again until it holds, but not for ever.
+pub fn until(mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < end, "it does not come to hold");
+    }
 }
 
 /// The text of a tool's result.
