@@ -1,5 +1,5 @@
 //! A listening socket of the reactor: made, polled, and paused while there is no room or no
-//! descriptor. It hands out sockets, and what each begins with; it knows nothing of what they carry.
+//! descriptor. It hands out sockets, and what each begins with, and knows not what they carry.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};

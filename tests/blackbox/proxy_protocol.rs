@@ -61,8 +61,7 @@ fn a_connection_is_from_whom_the_proxy_names() {
         (v2(0x20, 0x00, b""), "127.0.0.1"),
     ];
     for (header, _) in &headers {
-        let mut connection = Connection::plain(server.address());
-        connection.write(header);
+        let mut connection = Connection::plain_behind(header, server.address());
         assert_eq!(connection.exchange(&ask()).status, 200);
         assert_eq!(connection.exchange(&ask()).status, 200);
         // It is said once, and of all requests.
@@ -80,7 +79,7 @@ fn however_it_is_cut_it_means_the_same() {
     for header in [V1.to_vec(), v2(0x21, 0x11, &block)] {
         let stream = [&header, ask().bytes().as_slice()].concat();
         for cut in [1, 5, 12, 15, header.len() - 1, header.len(), header.len() + 1] {
-            let mut connection = Connection::plain(server.address());
+            let mut connection = Connection::plain(server.address()).unrecorded();
             connection.write(&stream[..cut]);
             // Until it has been read, or another connection would not be served.
             assert_eq!(count(&server, "proxy_protocol_failures"), 0);
@@ -142,8 +141,8 @@ fn what_begins_otherwise_is_closed_without_a_word() {
 fn a_stranger_cannot_choose_its_address() {
     let http = "tls = false\nproxy_protocol = [\"10.0.0.0/8\"]";
     let server = Server::start(&Settings { http: http.into(), ..Settings::with(ECHO) });
-    let mut connection = Connection::plain(server.address());
-    connection.write(V1);
+    let mut connection = Connection::plain_behind(V1, server.address());
+    connection.write(b"\r\n\r\n");
     assert_eq!(connection.response().status, 400);
     assert_eq!(server.send(&ask()).status, 200);
     assert_eq!(addresses(&server, 1), ["127.0.0.1"]);
@@ -155,9 +154,8 @@ fn limits_lockout_and_blocks_are_those_of_the_client() {
     let lockout = "max_failures = 3\nbackoff_levels = [0]\nmax_attempts_per_second = 10000";
     let server = Server::start(&with("tls = false", limits).limited(lockout));
     let connect = |last: u8| {
-        let mut connection = Connection::plain(server.address());
-        connection.write(format!("PROXY TCP4 192.0.2.{last} 127.0.0.1 1 2\r\n").as_bytes());
-        connection
+        let header = format!("PROXY TCP4 192.0.2.{last} 127.0.0.1 1 2\r\n");
+        Connection::plain_behind(header.as_bytes(), server.address())
     };
     let wrong = ask().key("wrong-key-0123456789abcdef0123456789");
     let mut guesser = connect(1);

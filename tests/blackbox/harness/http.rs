@@ -125,6 +125,19 @@ impl Connection {
         Self::over(Socket::Tls(Box::new(StreamOwned::new(session, socket))))
     }
 
+    /// A connection behind these bytes, as a proxy has it.
+    pub fn plain_behind(before: &[u8], address: SocketAddr) -> Self {
+        let mut socket = connect(address);
+        socket.write_all(before).unwrap();
+        Self::over(Socket::Plain(socket))
+    }
+
+    /// The same, of which nothing is recorded: it says what is no request.
+    pub fn unrecorded(mut self) -> Self {
+        self.recorder.turn_deaf();
+        self
+    }
+
     fn over(socket: Socket) -> Self {
         Self { socket, received: Vec::new(), recorder: HttpRecorder::default() }
     }

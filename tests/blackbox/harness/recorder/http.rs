@@ -22,19 +22,30 @@ pub struct HttpRecorder {
     conversation: Shared,
     /// What is answered is a document about the server (RFC 8615), and no message.
     is_document: bool,
+    /// Nothing is to be heard.
+    is_deaf: bool,
 }
 
 impl HttpRecorder {
+    /// Hears nothing from now on: what is sent has no requests that can be told apart.
+    pub fn turn_deaf(&mut self) {
+        self.is_deaf = true;
+    }
+
+    fn is_on(&self) -> bool {
+        is_on() && !self.is_deaf
+    }
+
     /// Bytes are about to be written.
     pub fn sent(&mut self, bytes: &[u8]) {
-        if is_on() {
+        if self.is_on() {
             self.sent.extend_from_slice(bytes);
         }
     }
 
     /// The head of a response has come.
     pub fn answered(&mut self, head: &Response) {
-        if !is_on() || head.status < 200 {
+        if !self.is_on() || head.status < 200 {
             return;
         }
         let request = Request::take(&mut self.sent);
@@ -59,7 +70,7 @@ impl HttpRecorder {
         let is_json = response.header("content-type") == Some("application/json");
         let is_stream = response.header("content-type") == Some("text/event-stream");
         let is_said = !response.body.is_empty() && !self.is_document;
-        if is_on() && is_said && (is_json || is_stream) {
+        if self.is_on() && is_said && (is_json || is_stream) {
             response.messages().iter().for_each(|message| self.received(message));
         }
     }
@@ -84,7 +95,7 @@ impl HttpRecorder {
 
     /// A message has come.
     pub fn received(&self, message: &Value) {
-        if is_on() {
+        if self.is_on() {
             self.conversation.lock().unwrap().received(message);
         }
     }
