@@ -65,7 +65,7 @@ pub enum Received {
 }
 
 impl Link {
-    /// A link over `socket`, which begins with the header of a proxy if it is `proxied`.
+    /// A link over `socket`, which begins with the header of a proxy if `is_proxied`.
     pub fn new(socket: TcpStream, wire: Wire, is_proxied: bool) -> Self {
         Self {
             socket,
