@@ -57,38 +57,42 @@ impl Gathering {
         Arc::new(Self { outlet, is_own, most_bytes, state })
     }
 
-    /// True if an answer of so many bytes is too much beside those that wait.
-    fn is_too_much(&self, bytes: usize) -> bool {
-        let state = self.state.lock();
-        state.bytes > 0 && state.bytes + bytes > self.most_bytes
+    /// Keeps room for an answer of so many bytes; false if it is too much beside those that wait.
+    fn keep_room(&self, bytes: usize) -> bool {
+        let mut state = self.state.lock();
+        let has_room = state.bytes == 0 || state.bytes + bytes <= self.most_bytes;
+        state.bytes += if has_room { bytes } else { 0 };
+        has_room
     }
 
     /// One message came to this.
     pub fn answer(&self, outcome: &Outcome, id: &Id, era: Era) {
         let mut json = Vec::new();
-        if self.is_too_much(outcome.size()) {
-            let error = RpcError::internal("The answers of this batch are too large");
-            Outcome::Error(error).write(&mut json, id, era);
-        } else {
+        let size = outcome.size();
+        if self.keep_room(size) {
             outcome.write(&mut json, id, era);
+            return self.step(Some(json), size);
         }
+        let error = RpcError::internal("The answers of this batch are too large");
+        Outcome::Error(error).write(&mut json, id, era);
         self.add(json);
     }
 
     /// One message has this answer.
     fn add(&self, json: Vec<u8>) {
-        self.step(Some(json));
+        self.step(Some(json), 0);
     }
 
     /// One message has no answer.
     pub fn pass(&self) {
-        self.step(None);
+        self.step(None, 0);
     }
 
-    fn step(&self, json: Option<Vec<u8>>) {
+    /// One message is done with; of its answer so many bytes are counted already.
+    fn step(&self, json: Option<Vec<u8>>, counted: usize) {
         let answers = {
             let mut state = self.state.lock();
-            state.bytes += json.as_ref().map_or(0, Vec::len);
+            state.bytes += json.as_ref().map_or(0, Vec::len).saturating_sub(counted);
             state.answers.extend(json);
             state.left = state.left.saturating_sub(1);
             if state.left > 0 {
