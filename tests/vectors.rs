@@ -51,18 +51,7 @@ fn word(kind: &str, content: &[u8]) -> String {
 fn http() {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
     let head = "Host: localhost\r\nContent-Type: application/json";
-    let chunk = format!("{:x}\r\n{body}\r\n", body.len());
-    let length = format!("Content-Length: {}", body.len());
-    let next = format!("POST /mcp HTTP/1.1\r\n{head}\r\n{length}\r\n\r\n{body}");
-    let macros = [
-        ("HEAD", head.to_owned()),
-        ("LENGTH", body.len().to_string()),
-        ("BODY", body.to_owned()),
-        ("CHUNK", chunk.clone()),
-        ("CHUNKS", format!("{chunk}0\r\n\r\n")),
-        ("NEXT", next),
-    ];
-    hold("http", &macros, requests, false);
+    hold("http", &vectors::of_request(head, body), requests, false);
 }
 
 fn requests(pieces: &[&[u8]]) -> Vec<String> {

@@ -96,13 +96,13 @@ impl Opening {
         self.tls.is_some()
     }
 
-    /// The link of a connection from this address.
+    /// The link of a connection, which begins with what a proxy says of it if `is_proxied`.
     ///
     /// # Errors
     /// TLS cannot begin.
-    pub fn link(&self, socket: TcpStream, address: IpAddr) -> Result<Link, rustls::Error> {
+    pub fn link(&self, socket: TcpStream, is_proxied: bool) -> Result<Link, rustls::Error> {
         let wire = self.tls.as_ref().map_or(Ok(Wire::Plain), Wire::tls)?;
-        Ok(Link::new(socket, wire, self.is_proxied(address)))
+        Ok(Link::new(socket, wire, is_proxied))
     }
 }
 

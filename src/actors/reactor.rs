@@ -278,7 +278,7 @@ impl<H: Hooks> Reactor<H> {
             self.free.push(index);
             return;
         }
-        let link = match opening.link(socket, ip) {
+        let link = match opening.link(socket, is_proxied) {
             Ok(link) => link,
             Err(error) => {
                 self.free.push(index);

@@ -10,5 +10,6 @@ pub mod percent;
 pub mod principal;
 pub mod secret;
 pub mod source;
+pub mod tally;
 pub mod transport;
 pub mod wildcard;

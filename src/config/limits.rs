@@ -87,20 +87,21 @@ fn share(reader: &mut Reader<'_>, key: &'static str, whole: usize, default: usiz
 
 /// Reads `[validation]`.
 pub(super) fn validation(reader: &mut Reader<'_>) -> Validation {
+    let json_schema = reader.boolean("json_schema", true);
     Validation {
-        json_schema: reader.boolean("json_schema", true),
+        json_schema,
         max_message_size: reader.integer_in("max_message_size", KIB..=256 * MIB, 10 * MIB),
         max_depth: reader.integer_in("max_depth", 4..=120, 64),
         max_nodes: reader.integer_in("max_nodes", 100..=10_000_000, 100_000),
         output_schema: reader.boolean("output_schema", true),
-        reject_unknown_arguments: unknown_arguments(reader),
+        reject_unknown_arguments: unknown_arguments(reader, json_schema),
         uri_schemes: uri_schemes(reader),
     }
 }
 
-fn unknown_arguments(reader: &mut Reader<'_>) -> bool {
+fn unknown_arguments(reader: &mut Reader<'_>, json_schema: bool) -> bool {
     let rejects = reader.boolean("reject_unknown_arguments", false);
-    if rejects && !reader.boolean("json_schema", true) {
+    if rejects && !json_schema {
         reader.context().error_at(
             &reader.path_of("reject_unknown_arguments"),
             "has no effect while arguments are not checked",
@@ -111,8 +112,7 @@ fn unknown_arguments(reader: &mut Reader<'_>) -> bool {
 }
 
 fn uri_schemes(reader: &mut Reader<'_>) -> Option<Vec<String>> {
-    let has_list = reader.has("uri_schemes");
-    let items = reader.items("uri_schemes", "[\"file\"]");
+    let items = reader.value("uri_schemes")?.items("[\"file\"]");
     let schemes = items.iter().filter_map(|item| {
         let scheme = item.string("a string")?;
         if !is_scheme(&scheme) {
@@ -122,8 +122,7 @@ fn uri_schemes(reader: &mut Reader<'_>) -> Option<Vec<String>> {
         }
         Some(scheme)
     });
-    let schemes = schemes.collect();
-    has_list.then_some(schemes)
+    Some(schemes.collect())
 }
 
 /// Reads `[rate_limiting]`; `authorization` says which roles there are.

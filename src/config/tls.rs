@@ -85,7 +85,7 @@ fn identity(reader: &mut Reader<'_>, enabled: bool) -> TlsIdentity {
     if let (Some(first), true) = (names.first(), has_files) {
         first.warning("no certificate is made beside `certfile`", "remove generated_names");
     }
-    let files = if has_files { certificate_files(reader, enabled) } else { None };
+    let files = certificate_files(reader, enabled);
     match reader.value("ocspfile") {
         Some(response) if !has_files => {
             response.error("is of no use without `certfile`", "give the certificate that it is of");

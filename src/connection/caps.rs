@@ -1,7 +1,6 @@
 //! How many connections there are, in all, in a TLS handshake, and from each address. A place is
 //! free again when its permit is dropped.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use parking_lot::Mutex;
 
 use crate::base::counters::Counters;
 use crate::base::source::source;
+use crate::base::tally::Tally;
 
 /// The count; see the module.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Caps {
 struct State {
     count: usize,
     handshakes: usize,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: Tally<IpAddr>,
 }
 
 /// One connection that is counted.
@@ -53,7 +53,7 @@ impl Caps {
         if state.count >= self.all || is_handshaking && state.handshakes >= self.handshakes {
             return None;
         }
-        if address.is_some_and(|address| !state.enter(address, self.per_address)) {
+        if address.is_some_and(|address| !state.by_address.enter(address, self.per_address)) {
             return None;
         }
         state.count += 1;
@@ -79,7 +79,7 @@ impl Place {
             state.end_handshake();
         }
         if self.address.is_none() {
-            if !state.enter(address, self.caps.per_address) {
+            if !state.by_address.enter(address, self.caps.per_address) {
                 counters.connections_refused.increment();
                 return Err(io::ErrorKind::QuotaExceeded.into());
             }
@@ -93,23 +93,6 @@ impl State {
     fn end_handshake(&mut self) {
         self.handshakes = self.handshakes.saturating_sub(1);
     }
-
-    /// Counts one more of an address, unless there are `most` of it.
-    fn enter(&mut self, address: IpAddr, most: usize) -> bool {
-        let own = self.by_address.entry(address).or_default();
-        let has_room = *own < most;
-        *own += usize::from(has_room);
-        has_room
-    }
-
-    fn leave(&mut self, address: IpAddr) {
-        if let Some(own) = self.by_address.get_mut(&address) {
-            *own -= 1;
-            if *own == 0 {
-                self.by_address.remove(&address);
-            }
-        }
-    }
 }
 
 impl Drop for Place {
@@ -120,7 +103,7 @@ impl Drop for Place {
             state.end_handshake();
         }
         if let Some(address) = self.address {
-            state.leave(address);
+            state.by_address.leave(&address);
         }
     }
 }
@@ -143,7 +126,7 @@ mod tests {
         let third = admit(ip(2)).unwrap();
         assert!(admit(ip(3)).is_none());
         drop((places, third));
-        assert_eq!((caps.count(), caps.state.lock().by_address.len()), (0, 0));
+        assert!(caps.count() == 0 && caps.state.lock().by_address.is_empty());
     }
 
     #[test]
@@ -175,6 +158,6 @@ mod tests {
         drop(other);
         assert!(caps.admit(Some(client), false).is_none());
         drop(one);
-        assert_eq!((caps.count(), caps.state.lock().by_address.len()), (0, 0));
+        assert!(caps.count() == 0 && caps.state.lock().by_address.is_empty());
     }
 }

@@ -15,7 +15,7 @@ use super::reading::{Next, Reading};
 use super::scratch::Scratch;
 use super::settings::Limits;
 use crate::base::clock::Now;
-use crate::base::counters::HandshakeFailure;
+use crate::base::counters::{Counters, HandshakeFailure};
 use crate::guard::authn::certificate::ClientCertificate;
 use crate::mcp::outlet::Wake;
 use crate::pipeline::road::Peer;
@@ -97,6 +97,18 @@ pub(super) enum Turn {
     Rest,
 }
 
+/// Notes who the peer is, once hands are shaken.
+pub(super) fn meet(
+    link: &Link,
+    place: &mut Place,
+    peer: &mut Peer,
+    counters: &Counters,
+) -> io::Result<()> {
+    peer.address = link.proxied_source().unwrap_or(peer.address);
+    peer.certificate = link.peer_certificate().map(ClientCertificate::new).map(Arc::new);
+    place.end_handshake(peer.address, counters)
+}
+
 impl Conn {
     /// A fresh connection.
     pub fn new(link: Link, address: IpAddr, door: Door, place: Place, now: Now) -> Self {
@@ -157,7 +169,7 @@ impl Conn {
         if self.deadline(step.around).is_some_and(|deadline| deadline <= step.now) {
             self.time_out(step)?;
         }
-        let (mut reading, first_request) = (Reading::new(), self.requests);
+        let (mut reading, first_request) = (Reading::of(step), self.requests);
         while !matches!(self.phase, Phase::Closed | Phase::Upgraded(_)) && !self.is_blocked() {
             let turn = match &self.phase {
                 Phase::Handshake | Phase::Linger => Turn::Read,
@@ -176,11 +188,7 @@ impl Conn {
                 Turn::Read => match reading.next() {
                     Next::Rest => break,
                     Next::Yield => return Ok(true),
-                    Next::Read => {
-                        let received = self.read(step)?;
-                        let room = step.scratch.received.len();
-                        self.peer_closed = reading.note(received, room, step.hung_up)?;
-                    }
+                    Next::Read => self.peer_closed = reading.note(self.read(step)?)?,
                 },
             }
         }
@@ -200,10 +208,7 @@ impl Conn {
         let counters = &step.around.services.counters;
         let received = self.link.shake_hands(step.scratch, &mut self.input, counters, step.now)?;
         if !self.link.is_handshaking() {
-            self.peer.address = self.link.proxied_source().unwrap_or(self.peer.address);
-            self.place.end_handshake(self.peer.address, counters)?;
-            let certificate = self.link.peer_certificate().map(ClientCertificate::new);
-            self.peer.certificate = certificate.map(Arc::new);
+            meet(&self.link, &mut self.place, &mut self.peer, counters)?;
             self.enter(Phase::Idle, step.now);
         }
         Ok(received)

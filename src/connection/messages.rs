@@ -8,14 +8,13 @@ use std::sync::atomic::Ordering;
 
 use super::caps::Place;
 use super::codec::{Codec, Item};
-use super::conn::{LINGER, PROVING, Rest, Step, Surroundings};
+use super::conn::{LINGER, PROVING, Rest, Step, Surroundings, meet};
 use super::link::{Link, Received};
 use super::reading::{Next, Reading};
 use crate::base::clock::Now;
 use crate::base::counters::HandshakeFailure;
 use crate::base::principal::Principal;
 use crate::base::transport::Transport;
-use crate::guard::authn::certificate::ClientCertificate;
 use crate::mcp::outlet::Outlet;
 use crate::pipeline::messages::{Arrived, MessageRoad, Waiting};
 use crate::pipeline::road::Peer;
@@ -172,7 +171,7 @@ impl MessageConn {
         if self.deadline(step).is_some_and(|deadline| deadline <= step.now) {
             self.time_out(step)?;
         }
-        let (mut messages, mut reading) = (0, Reading::new());
+        let (mut messages, mut reading) = (0, Reading::of(step));
         while !matches!(self.phase, Phase::Closed) {
             match self.turn(step)? {
                 Turn::Again => {}
@@ -187,11 +186,7 @@ impl MessageConn {
                 Turn::Read => match reading.next() {
                     Next::Rest => break,
                     Next::Yield => return Ok(true),
-                    Next::Read => {
-                        let received = self.read(step)?;
-                        let room = step.scratch.received.len();
-                        self.peer_closed = reading.note(received, room, step.hung_up)?;
-                    }
+                    Next::Read => self.peer_closed = reading.note(self.read(step)?)?,
                 },
             }
         }
@@ -292,8 +287,7 @@ impl MessageConn {
             let received =
                 self.link.shake_hands(step.scratch, &mut self.input, counters, step.now)?;
             if !self.link.is_handshaking() {
-                self.peer.address = self.link.proxied_source().unwrap_or(self.peer.address);
-                self.place.end_handshake(self.peer.address, counters)?;
+                meet(&self.link, &mut self.place, &mut self.peer, counters)?;
                 self.open(step)?;
             }
             received
@@ -307,8 +301,7 @@ impl MessageConn {
     }
 
     fn open(&mut self, step: &Step<'_>) -> io::Result<()> {
-        let certificate = self.link.peer_certificate().map(ClientCertificate::new);
-        let peer = Peer { certificate: certificate.map(Arc::new), ..self.peer.clone() };
+        let peer = self.peer.clone();
         let proved = self.proved.take();
         let services = Arc::clone(&step.around.services);
         let outlet = Arc::new(Outlet::new(services.snapshot.load().outlet));

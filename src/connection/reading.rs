@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::conn::Step;
 use super::link::Received;
 
 /// Bytes that one step reads at most; then others have their turn.
@@ -10,6 +11,9 @@ const STEP_BYTES: usize = 256 * 1024;
 /// What a step has read so far.
 #[derive(Debug)]
 pub(super) struct Reading {
+    /// Bytes that one read may bring.
+    room: usize,
+    hung_up: bool,
     bytes: usize,
     may_hold_more: bool,
 }
@@ -26,9 +30,10 @@ pub(super) enum Next {
 }
 
 impl Reading {
-    /// Nothing has been read.
-    pub(super) fn new() -> Self {
-        Self { bytes: 0, may_hold_more: true }
+    /// Nothing has been read of what `step` may read.
+    pub(super) fn of(step: &Step<'_>) -> Self {
+        let room = step.scratch.received.len();
+        Self { room, hung_up: step.hung_up, bytes: 0, may_hold_more: true }
     }
 
     /// Whether to read on.
@@ -40,21 +45,16 @@ impl Reading {
         }
     }
 
-    /// Notes what a read into `room` bytes gave; true if the peer sends nothing more. A short read
-    /// has emptied the socket, unless its end is behind it.
+    /// Notes what a read gave; true if the peer sends nothing more. A short read has emptied the
+    /// socket, unless its end is behind it.
     ///
     /// # Errors
     /// The peer has broken what the connection begins with.
-    pub(super) fn note(
-        &mut self,
-        received: Received,
-        room: usize,
-        hung_up: bool,
-    ) -> io::Result<bool> {
+    pub(super) fn note(&mut self, received: Received) -> io::Result<bool> {
         match received {
             Received::Bytes(count) => {
                 self.bytes += count;
-                self.may_hold_more = count == room || hung_up;
+                self.may_hold_more = count == self.room || self.hung_up;
             }
             Received::Nothing => self.may_hold_more = false,
             Received::End => return Ok(true),

@@ -4,13 +4,13 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::harness::http::Request;
 use crate::harness::process::{Directory, Server, Settings, program, run};
 use crate::harness::{call, modern_request};
+use crate::server_certificates::shake;
 
 fn start(directory: Directory) -> Server {
     let state = directory.file("state");
@@ -139,10 +139,7 @@ fn a_state_directory_that_others_can_write_is_refused_with_its_remedy() {
 
 /// The time until which OpenSSL says that the certificate shown holds.
 fn ends(server: &Server) -> String {
-    let mut command = Command::new("openssl");
-    command.args(["s_client", "-connect", &server.address().to_string(), "-CAfile"]);
-    let output = command.arg(server.authority()).stdin(Stdio::null()).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = shake(server, &[]);
     assert!(said.contains("Verification: OK"), "{said}");
     said.lines().find(|line| line.contains("NotAfter")).unwrap().to_owned()
 }

@@ -38,14 +38,9 @@ fn addresses(server: &Server, count: usize) -> Vec<String> {
         if addresses.len() == count {
             return addresses;
         }
-        self::count(server, "requests_finished");
+        server.counter("requests_finished");
     }
     panic!("no {count} records in {}", server.directory.read("state/audit.log"));
-}
-
-fn count(server: &Server, counter: &str) -> u64 {
-    let status = server.admin_json(&["status"]);
-    status["counters"][counter].as_u64().unwrap_or_default()
 }
 
 #[test]
@@ -82,7 +77,7 @@ fn however_it_is_cut_it_means_the_same() {
             let mut connection = Connection::plain(server.address()).unrecorded();
             connection.write(&stream[..cut]);
             // Until it has been read, or another connection would not be served.
-            assert_eq!(count(&server, "proxy_protocol_failures"), 0);
+            assert_eq!(server.counter("proxy_protocol_failures"), 0);
             connection.write(&stream[cut..]);
             assert_eq!(connection.response().status, 200, "{cut}");
         }
@@ -109,8 +104,8 @@ fn it_stands_before_tls_and_lines_and_websocket_too() {
     let mut hello = Connection::plain(server.address());
     hello.write(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03");
     assert!(hello.rest().is_empty());
-    assert_eq!(count(&server, "proxy_protocol_failures"), 1);
-    assert_eq!(count(&server, "tls_handshake_failures"), 0);
+    assert_eq!(server.counter("proxy_protocol_failures"), 1);
+    assert_eq!(server.counter("tls_handshake_failures"), 0);
 }
 
 #[test]
@@ -134,7 +129,7 @@ fn what_begins_otherwise_is_closed_without_a_word() {
         let said = connection.rest();
         assert!(said.is_empty(), "{}: {}", beginning.escape_ascii(), said.escape_ascii());
     }
-    assert_eq!(count(&server, "proxy_protocol_failures"), beginnings.len() as u64);
+    assert_eq!(server.counter("proxy_protocol_failures"), beginnings.len() as u64);
 }
 
 #[test]

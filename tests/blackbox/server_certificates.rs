@@ -58,7 +58,7 @@ fn serve(authority: &Authority, names: &[&str], more: &str) -> Server {
 }
 
 /// What OpenSSL says of a handshake with these options.
-fn shake(server: &Server, options: &[&str]) -> String {
+pub(crate) fn shake(server: &Server, options: &[&str]) -> String {
     let mut command = Command::new("openssl");
     command.args(["s_client", "-connect", &server.address().to_string(), "-CAfile"]);
     command.arg(server.authority()).args(options).stdin(Stdio::null());
@@ -73,11 +73,6 @@ fn shown(server: &Server, options: &[&str]) -> String {
     assert!(said.contains("Verification: OK"), "{said}");
     let (_, name) = said.split_once("subject=CN = ").unwrap();
     name.lines().next().unwrap().to_owned()
-}
-
-fn count(server: &Server, counter: &str) -> u64 {
-    let status = server.admin_json(&["status"]);
-    status["counters"][counter].as_u64().unwrap_or_default()
 }
 
 #[test]
@@ -124,7 +119,7 @@ fn a_client_gets_a_certificate_whose_key_it_understands() {
     }
     let said = shake(&server, &["-tls1_3", "-sigalgs", "ed448"]);
     assert!(said.contains("alert"), "{said}");
-    assert_eq!(count(&server, "tls_handshake_failures_nothing_in_common"), 1);
+    assert_eq!(server.counter("tls_handshake_failures_nothing_in_common"), 1);
 }
 
 #[test]
@@ -279,10 +274,10 @@ fn handshakes_that_fail_are_counted_by_their_reasons() {
         ("revoked", 0),
     ];
     for (reason, number) in expected {
-        assert_eq!(count(&server, &format!("tls_handshake_failures_{reason}")), number, "{reason}");
+        assert_eq!(server.counter(&format!("tls_handshake_failures_{reason}")), number, "{reason}");
     }
     let all: u64 = expected.iter().map(|(_, number)| number).sum();
-    assert_eq!(count(&server, "tls_handshake_failures"), all);
+    assert_eq!(server.counter("tls_handshake_failures"), all);
 }
 
 // C48
@@ -296,7 +291,7 @@ fn who_never_shakes_hands_keeps_out_only_others_like_it() {
     let half: Vec<Connection> = (0..2).map(|_| Connection::plain(server.address())).collect();
     // Once there is no place left, who comes is sent away, and who was there goes on.
     until(|| server.connect().try_exchange(&ask()).is_none());
-    assert!(count(&server, "connections_refused") >= 1);
+    assert!(server.counter("connections_refused") >= 1);
     open.exchange(&ask());
     drop(half);
     until(|| server.connect().try_exchange(&ask()).is_some());

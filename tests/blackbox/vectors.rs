@@ -20,15 +20,7 @@ fn macros() -> Vec<(&'static str, String)> {
     let (head, body) = whole.split_once("\r\n\r\n").unwrap();
     let lines = head.split("\r\n").skip(1);
     let lines: Vec<_> = lines.filter(|line| !line.starts_with("Content-Length")).collect();
-    let chunk = format!("{:x}\r\n{body}\r\n", body.len());
-    vec![
-        ("HEAD", lines.join("\r\n")),
-        ("LENGTH", body.len().to_string()),
-        ("BODY", body.to_owned()),
-        ("CHUNK", chunk.clone()),
-        ("CHUNKS", format!("{chunk}0\r\n\r\n")),
-        ("NEXT", whole.clone()),
-    ]
+    files::of_request(&lines.join("\r\n"), body)
 }
 
 /// What comes of these bytes in these pieces: the statuses, and how it ends.

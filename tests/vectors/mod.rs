@@ -26,6 +26,22 @@ pub struct Vector {
     pub bytes: Vec<u8>,
 }
 
+/// What the cases of HTTP are told: the lines of a head but its first and its length, a body, and
+/// what is made of both.
+pub fn of_request(head: &str, body: &str) -> Vec<(&'static str, String)> {
+    let length = body.len();
+    let chunk = format!("{length:x}\r\n{body}\r\n");
+    let next = format!("POST /mcp HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}");
+    vec![
+        ("HEAD", head.to_owned()),
+        ("LENGTH", length.to_string()),
+        ("BODY", body.to_owned()),
+        ("CHUNKS", format!("{chunk}0\r\n\r\n")),
+        ("CHUNK", chunk),
+        ("NEXT", next),
+    ]
+}
+
 /// The cases of all files in a folder; `$NAME` is replaced as `macros` say, the longest name first.
 pub fn read(folder: &str, macros: &[(&str, String)]) -> Vec<Vector> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(folder);

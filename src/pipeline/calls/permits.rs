@@ -1,13 +1,13 @@
 //! Which calls wait, and how many of each principal and of each tool. A permit counts until it is
 //! dropped.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
 use super::tool_places::{NoPlace, ToolPlace, ToolPlaces};
 use crate::base::cancel::{Cancellation, Cause};
+use crate::base::tally::Tally;
 use crate::guard::refusal::Refusal;
 use crate::mcp::subscriptions::Place;
 use crate::pipeline::snapshot::CallLimits;
@@ -22,7 +22,7 @@ pub struct Calls {
 #[derive(Debug, Default)]
 struct State {
     all: usize,
-    by_principal: HashMap<String, usize>,
+    by_principal: Tally<String>,
     cancellations: Vec<Weak<Cancellation>>,
 }
 
@@ -64,11 +64,9 @@ impl Calls {
         if state.all >= limits.calls {
             return None;
         }
-        let own = state.by_principal.entry(principal.to_owned()).or_default();
-        if *own >= limits.calls_per_principal {
+        if !state.by_principal.enter(principal.to_owned(), limits.calls_per_principal) {
             return None;
         }
-        *own += 1;
         state.all += 1;
         let principal = Some(principal.to_owned());
         Some(Permit { calls: Arc::clone(self), principal, tool: None })
@@ -108,18 +106,7 @@ impl Permit {
     pub fn give_back_own(&mut self) {
         self.tool = None;
         if let Some(principal) = self.principal.take() {
-            self.calls.state.lock().give_back(&principal);
-        }
-    }
-}
-
-impl State {
-    fn give_back(&mut self, principal: &str) {
-        if let Some(own) = self.by_principal.get_mut(principal) {
-            *own -= 1;
-            if *own == 0 {
-                self.by_principal.remove(principal);
-            }
+            self.calls.state.lock().by_principal.leave(&principal);
         }
     }
 }

@@ -48,6 +48,12 @@ impl Server {
         String::from_utf8(output.stderr).unwrap()
     }
 
+    /// The present value of a counter.
+    pub fn counter(&self, name: &str) -> u64 {
+        let status = self.admin_json(&["status"]);
+        status["counters"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {status}"))
+    }
+
     /// A connection to the control socket.
     pub fn control(&self) -> Control {
         Control::connect(&self.socket()).unwrap()
