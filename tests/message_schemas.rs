@@ -11,6 +11,8 @@
     reason = "a test harness ends at the first thing it does not expect, and reports its tally"
 )]
 
+#[path = "message_schemas/parameters.rs"]
+mod parameters;
 #[path = "message_schemas/published.rs"]
 mod published;
 #[path = "message_schemas/record.rs"]
@@ -20,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use erlmcp::mcp::era::Version;
 use published::Published;
 use record::Record;
 use serde_json::{Value, json};
@@ -118,6 +121,34 @@ fn every_method_is_answered_and_every_notification_is_sent() {
             assert!(missing.is_empty(), "{}: no {missing:?} was seen", revision.name);
         }
     }
+}
+
+#[test]
+fn parameters_are_taken_exactly_as_their_schema_says() {
+    let mut differences = Vec::new();
+    let mut counts = [0, 0];
+    for revision in published() {
+        let version = Version::from_name(&revision.name).expect("a revision of the server");
+        for method in revision.methods("ClientRequest") {
+            let whole = parameters::complete(method, version);
+            for params in parameters::broken(&whole).into_iter().chain([whole]) {
+                let Value::Object(members) = &params else { panic!("{params}") };
+                let message =
+                    json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+                let record = record(Some(&revision.name), "client", "", message);
+                let verdict = record.check(&revision);
+                let is_taken = parameters::are_taken(method, members, version);
+                counts[usize::from(is_taken)] += 1;
+                if verdict.is_ok() != is_taken {
+                    differences.push(format!("{record}: taken {is_taken}, {verdict:?}"));
+                }
+            }
+        }
+    }
+    println!("{} parameters are taken, {} refused", counts[1], counts[0]);
+    let shown = differences.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n\n");
+    assert!(differences.is_empty(), "{} differ:\n{shown}", differences.len());
+    assert!(counts.iter().all(|count| *count > 1_000), "too few were tried: {counts:?}");
 }
 
 fn record(revision: Option<&str>, from: &str, answers: &str, mut message: Value) -> Record {

@@ -122,6 +122,11 @@ impl Version {
         self >= V2025_03_26
     }
 
+    /// A completion may be asked for in the light of arguments that are filled in already.
+    pub fn has_completion_context(self) -> bool {
+        self >= V2025_06_18
+    }
+
     /// An error that answers nothing in particular has `"id":null`, as JSON-RPC 2.0 wants it; later
     /// it has no id.
     pub fn has_null_ids(self) -> bool {

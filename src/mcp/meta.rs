@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::capability::ClientCapabilities;
 use super::era::Version;
 use super::errors::RpcError;
+use super::{parameters, shape};
 use crate::proto::jsonrpc::{Id, Params};
 
 /// Key of the version a modern request speaks.
@@ -115,31 +116,17 @@ impl RequestMeta {
                 "`_meta` is missing: this protocol version needs it in every request",
             ));
         };
-        if !meta.get(PROTOCOL_VERSION).is_some_and(Value::is_string) {
-            return Err(missing(PROTOCOL_VERSION, "a string"));
-        }
-        let Some(declared) = meta.get(CLIENT_CAPABILITIES).and_then(Value::as_object) else {
-            return Err(missing(CLIENT_CAPABILITIES, "an object"));
-        };
-        if meta.get(CLIENT_INFO).is_some_and(|info| !info.is_object()) {
-            return Err(missing(CLIENT_INFO, "an object"));
-        }
-        let log_level = match meta.get(LOG_LEVEL) {
-            None => None,
-            Some(level) => Some(
-                level
-                    .as_str()
-                    .and_then(LogLevel::from_name)
-                    .ok_or_else(|| missing(LOG_LEVEL, "a log level"))?,
-            ),
-        };
-        let capabilities = ClientCapabilities::read(declared, Version::NEWEST);
-        Ok(Self { log_level, capabilities, ..Self::legacy(params)? })
+        shape::check(parameters::META, meta, Version::NEWEST)
+            .map_err(|mismatch| RpcError::invalid_params(mismatch.at("_meta").to_string()))?;
+        let declared = meta.get(CLIENT_CAPABILITIES).and_then(Value::as_object);
+        let level = meta.get(LOG_LEVEL).and_then(Value::as_str);
+        let capabilities = declared.map(|all| ClientCapabilities::read(all, Version::NEWEST));
+        Ok(Self {
+            log_level: level.and_then(LogLevel::from_name),
+            capabilities: capabilities.unwrap_or_default(),
+            ..Self::legacy(params)?
+        })
     }
-}
-
-fn missing(key: &str, what: &str) -> RpcError {
-    RpcError::invalid_params(format!("`_meta` must have `{key}`, {what}"))
 }
 
 #[cfg(test)]
@@ -166,6 +153,8 @@ mod tests {
         for (key, value) in [
             (LOG_LEVEL, json!("loud")),
             (CLIENT_INFO, json!(1)),
+            (CLIENT_INFO, json!({"name": "a"})),
+            (CLIENT_CAPABILITIES, json!({"sampling": true})),
             ("progressToken", json!(null)),
             (PROTOCOL_VERSION, json!(20260728)),
         ] {

@@ -47,6 +47,59 @@ fn error_in_session(server: &Server, method: &str, params: &Value) -> Value {
     server.send(&server.session("2025-11-25").post(&message)).json()["error"].clone()
 }
 
+#[test]
+fn parameters_must_have_the_form_that_their_revision_gives_them() {
+    let server = start("");
+    let client = json!({"name": "c", "version": "1"});
+    for (version, key, wrong, told) in [
+        ("2025-11-25", "clientInfo", json!({"name": "c"}), "`clientInfo.version` must be a string"),
+        ("2025-11-25", "clientInfo", json!({"name": "c", "version": 1}), "`clientInfo.version`"),
+        ("2025-11-25", "capabilities", json!({"sampling": true}), "`capabilities.sampling`"),
+        ("2025-11-25", "capabilities", json!({"elicitation": {"url": 1}}), "elicitation.url`"),
+        ("2025-06-18", "capabilities", json!({"roots": {"listChanged": "yes"}}), "listChanged`"),
+        ("2024-11-05", "capabilities", json!({"experimental": {"x": []}}), "experimental.*`"),
+    ] {
+        let mut params =
+            json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
+        params[key] = wrong;
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
+        let error = server.send(&Request::post(&message)).json()["error"].clone();
+        assert_eq!(error["code"], -32602, "{message}: {error}");
+        let sentence = error["message"].as_str().unwrap();
+        assert!(sentence.contains(told), "{message}: {sentence}");
+    }
+    for (key, wrong, told) in [
+        ("clientInfo", json!({"version": "1"}), "`_meta.io.modelcontextprotocol/clientInfo.name`"),
+        ("clientCapabilities", json!({"roots": []}), "clientCapabilities.roots` must be an object"),
+        ("clientCapabilities", json!({"extensions": {"x": true}}), "extensions.*`"),
+        ("logLevel", json!("loud"), "logLevel` must be a log level"),
+    ] {
+        let mut message = modern_request(1, "tools/list", json!({}));
+        message["params"]["_meta"][format!("io.modelcontextprotocol/{key}")] = wrong;
+        let response = server.send(&Request::modern(&message));
+        let error = response.json()["error"].clone();
+        assert_eq!((response.status, &error["code"]), (400, &json!(-32602)), "{message}: {error}");
+        let sentence = error["message"].as_str().unwrap();
+        assert!(sentence.contains(told), "{message}: {sentence}");
+    }
+    let session = server.session("2025-11-25");
+    for (method, params) in [
+        ("tools/call", json!({"name": "echo", "task": {"ttl": "long"}})),
+        ("tools/call", json!({"name": "echo", "task": true})),
+        (
+            "completion/complete",
+            json!({
+                "ref": {"type": "ref/prompt", "name": "review"},
+                "argument": {"name": "a", "value": ""}, "context": {"arguments": {"b": 1}}
+            }),
+        ),
+    ] {
+        let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+        let error = server.send(&session.post(&message)).json()["error"].clone();
+        assert_eq!(error["code"], -32602, "{message}: {error}");
+    }
+}
+
 // C74
 #[test]
 fn a_uri_that_is_not_plain_is_refused_by_every_method_that_takes_one() {

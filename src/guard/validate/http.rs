@@ -164,7 +164,7 @@ pub(super) fn legacy_call(
         _ => version,
     };
     let mut meta = RequestMeta::legacy(&params).map_err(|error| Refusal::Invalid(200, error))?;
-    check_params(method, &params, 200)?;
+    check_params(method, &params, version, 200)?;
     meta.capabilities = match (&session, params.get("capabilities").and_then(Value::as_object)) {
         (Some(session), _) => session.capabilities,
         (None, Some(declared)) => ClientCapabilities::read(declared, version),
@@ -228,8 +228,7 @@ pub(super) fn modern_call(
     let method = method
         .filter(|method| method.is_in(version))
         .ok_or_else(|| Refusal::Invalid(404, RpcError::unknown_method()))?;
-    check_params(method, &params, 400)?;
-    params::check_inputs(method, &params).map_err(Refusal::invalid)?;
+    check_params(method, &params, version, 400)?;
     let needs_tasks = method.is_about_tasks() || params::listens_to_tasks(method, &params);
     if needs_tasks && !meta.capabilities.has(ClientCapability::Tasks) {
         let error = RpcError::missing_capability(ClientCapability::Tasks, version);
@@ -238,8 +237,13 @@ pub(super) fn modern_call(
     Ok(Call { metered, id, method, params, version, meta, session: None })
 }
 
-fn check_params(method: Method, params: &Params, type_status: u16) -> Result<(), Refusal> {
-    params::check(method, params).map_err(|fault| match fault {
+fn check_params(
+    method: Method,
+    params: &Params,
+    version: Version,
+    type_status: u16,
+) -> Result<(), Refusal> {
+    params::check(method, params, version).map_err(|fault| match fault {
         Fault::Type(error) => Refusal::Invalid(type_status, error),
         Fault::Hostile(error) => Refusal::invalid(error),
     })

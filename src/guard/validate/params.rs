@@ -1,18 +1,17 @@
-//! The parameters of each method, by type: a call whose parameters pass holds what its method needs
-//! in the form it needs.
+//! The parameters of each method: a call whose parameters pass holds what its method needs in the
+//! form that the revision gives it, and no name or URI that tries to lead elsewhere.
 
 use serde_json::Value;
 
 use super::uri;
+use crate::mcp::era::Version;
 use crate::mcp::errors::RpcError;
-use crate::mcp::meta::LogLevel;
 use crate::mcp::methods::Method;
+use crate::mcp::{parameters, shape};
 use crate::proto::jsonrpc::Params;
 
-/// Longest name of a tool, prompt or argument that is looked at, in bytes.
+/// Longest name of a tool or prompt that is looked at, in bytes.
 const NAME_BYTES: usize = 256;
-/// Most resources, and most tasks, of one `subscriptions/listen`.
-const MOST_WISHES: usize = 1_000;
 
 /// Why parameters are refused.
 #[derive(Debug, PartialEq)]
@@ -24,41 +23,13 @@ pub enum Fault {
 }
 
 /// Checks the parameters of a request.
-pub fn check(method: Method, params: &Params) -> Result<(), Fault> {
+pub fn check(method: Method, params: &Params, version: Version) -> Result<(), Fault> {
+    shape::check(parameters::of(method), params, version)
+        .map_err(|mismatch| Fault::Type(RpcError::invalid_params(mismatch.to_string())))?;
     match method {
-        Method::Ping | Method::Discover => Ok(()),
-        Method::Initialize => {
-            text(params, "protocolVersion")?;
-            required_object(params, "capabilities")?;
-            required_object(params, "clientInfo")
-        }
-        Method::SetLevel => match text(params, "level").map(LogLevel::from_name) {
-            Ok(Some(_)) => Ok(()),
-            Ok(None) => Err(wrong("`level` is not a log level")),
-            Err(fault) => Err(fault),
-        },
-        Method::ToolsList | Method::ResourcesList | Method::TemplatesList | Method::PromptsList => {
-            optional_text(params, "cursor")
-        }
-        Method::ToolsCall => {
-            name(params)?;
-            optional_object(params, "arguments")
-        }
-        Method::PromptsGet => {
-            name(params)?;
-            text_values(params, "arguments")
-        }
-        Method::ResourcesRead | Method::Subscribe | Method::Unsubscribe => resource(params),
-        Method::Complete => completion(params),
-        Method::Listen => listen(params),
-        Method::TasksGet | Method::TasksCancel | Method::TasksResult => {
-            text(params, "taskId").map(drop)
-        }
-        Method::TasksUpdate => {
-            text(params, "taskId")?;
-            required_object(params, "inputResponses")
-        }
-        Method::TasksList => optional_text(params, "cursor"),
+        Method::ToolsCall | Method::PromptsGet => name(params),
+        Method::Complete => params.get("ref").and_then(Value::as_object).map_or(Ok(()), name),
+        _ => uris(method, params).into_iter().try_for_each(checked_uri),
     }
 }
 
@@ -77,24 +48,6 @@ pub fn uris(method: Method, params: &Params) -> Vec<&str> {
     }
 }
 
-/// Checks what a client adds to a request that it makes again (2026-07-28, multi round-trip
-/// requests). What the answers mean is looked at where they are needed.
-pub fn check_inputs(method: Method, params: &Params) -> Result<(), RpcError> {
-    use Method::{PromptsGet, ResourcesRead, TasksUpdate, ToolsCall};
-    if !matches!(method, ToolsCall | PromptsGet | ResourcesRead | TasksUpdate) {
-        return Ok(());
-    }
-    let is_answers =
-        |value: &Value| value.as_object().is_some_and(|all| all.values().all(Value::is_object));
-    if params.get("inputResponses").is_some_and(|value| !is_answers(value)) {
-        return Err(RpcError::invalid_params("`inputResponses` must be an object of objects"));
-    }
-    if params.get("requestState").is_some_and(|state| !state.is_string()) {
-        return Err(RpcError::invalid_params("`requestState` must be a string"));
-    }
-    Ok(())
-}
-
 /// True if a `subscriptions/listen` wants to hear of tasks.
 pub fn listens_to_tasks(method: Method, params: &Params) -> bool {
     let wishes = params.get("notifications").and_then(Value::as_object);
@@ -102,87 +55,15 @@ pub fn listens_to_tasks(method: Method, params: &Params) -> bool {
 }
 
 fn name(params: &Params) -> Result<(), Fault> {
-    let name = text(params, "name")?;
+    let name = params.get("name").and_then(Value::as_str).unwrap_or_default();
     if name.len() > NAME_BYTES || name.chars().any(char::is_control) {
         return Err(Fault::Hostile(RpcError::invalid_params("`name` is not a valid name")));
     }
     Ok(())
 }
 
-fn resource(params: &Params) -> Result<(), Fault> {
-    checked_uri(text(params, "uri")?)
-}
-
 fn checked_uri(text: &str) -> Result<(), Fault> {
     uri::check(text).map_err(|fault| Fault::Hostile(RpcError::invalid_params(fault.to_string())))
-}
-
-fn completion(params: &Params) -> Result<(), Fault> {
-    let reference = params.get("ref").and_then(Value::as_object);
-    let reference = reference.ok_or_else(|| wrong("`ref` must be an object"))?;
-    match reference.get("type").and_then(Value::as_str) {
-        Some("ref/prompt") => name(reference)?,
-        // A template is no URI: its braces are looked up as they stand.
-        Some("ref/resource") => drop(text(reference, "uri")?),
-        _ => return Err(wrong("`ref.type` must be \"ref/prompt\" or \"ref/resource\"")),
-    }
-    let argument = params.get("argument").and_then(Value::as_object);
-    let argument = argument.ok_or_else(|| wrong("`argument` must be an object"))?;
-    text(argument, "name")?;
-    text(argument, "value")?;
-    optional_object(params, "context")
-}
-
-fn listen(params: &Params) -> Result<(), Fault> {
-    let wishes = params.get("notifications").and_then(Value::as_object);
-    let wishes = wishes.ok_or_else(|| wrong("`notifications` must be an object"))?;
-    for key in ["toolsListChanged", "promptsListChanged", "resourcesListChanged"] {
-        if wishes.get(key).is_some_and(|wish| !wish.is_boolean()) {
-            return Err(wrong("the wishes in `notifications` must be true or false"));
-        }
-    }
-    let texts = |key: &str| -> Result<Vec<&str>, Fault> {
-        let Some(list) = wishes.get(key) else { return Ok(Vec::new()) };
-        let list = list.as_array().filter(|list| list.len() <= MOST_WISHES);
-        let texts = list.and_then(|list| list.iter().map(Value::as_str).collect());
-        texts.ok_or_else(|| wrong(&format!("`{key}` must be a list of at most 1000 strings")))
-    };
-    texts("taskIds")?;
-    texts("resourceSubscriptions")?.into_iter().try_for_each(checked_uri)
-}
-
-fn text<'p>(params: &'p Params, key: &str) -> Result<&'p str, Fault> {
-    let value = params.get(key).and_then(Value::as_str);
-    value.ok_or_else(|| wrong(&format!("`{key}` must be a string")))
-}
-
-fn optional_text(params: &Params, key: &str) -> Result<(), Fault> {
-    if params.contains_key(key) { text(params, key).map(drop) } else { Ok(()) }
-}
-
-fn required_object(params: &Params, key: &str) -> Result<(), Fault> {
-    if params.get(key).is_some_and(Value::is_object) {
-        Ok(())
-    } else {
-        Err(wrong(&format!("`{key}` must be an object")))
-    }
-}
-
-fn optional_object(params: &Params, key: &str) -> Result<(), Fault> {
-    if params.contains_key(key) { required_object(params, key) } else { Ok(()) }
-}
-
-fn text_values(params: &Params, key: &str) -> Result<(), Fault> {
-    let Some(value) = params.get(key) else { return Ok(()) };
-    if value.as_object().is_some_and(|members| members.values().all(Value::is_string)) {
-        Ok(())
-    } else {
-        Err(wrong(&format!("`{key}` must be an object of strings")))
-    }
-}
-
-fn wrong(what: &str) -> Fault {
-    Fault::Type(RpcError::invalid_params(what))
 }
 
 #[cfg(test)]
@@ -191,7 +72,9 @@ mod tests {
     use serde_json::json;
 
     fn verdict(method: Method, params: Value) -> Result<(), Fault> {
-        check(method, params.as_object().unwrap())
+        let version =
+            if method.is_in(Version::NEWEST) { Version::NEWEST } else { Version::NEWEST_LEGACY };
+        check(method, params.as_object().unwrap(), version)
     }
 
     #[test]
@@ -244,15 +127,19 @@ mod tests {
 
     #[test]
     fn answers_of_a_client_have_a_form_too() {
-        let verdict = |params: Value| check_inputs(Method::ToolsCall, params.as_object().unwrap());
-        assert_eq!(verdict(json!({"inputResponses": {"a": {}}, "requestState": ""})), Ok(()));
-        for wrong in [
-            json!({"inputResponses": null}),
-            json!({"inputResponses": []}),
-            json!({"inputResponses": {"a": 5}}),
-            json!({"requestState": {}}),
+        let good = json!({"name": "a", "inputResponses": {"a": {}}, "requestState": ""});
+        assert_eq!(verdict(Method::ToolsCall, good), Ok(()));
+        for (key, wrong) in [
+            ("inputResponses", json!(null)),
+            ("inputResponses", json!([])),
+            ("inputResponses", json!({"a": 5})),
+            ("requestState", json!({})),
         ] {
-            assert!(verdict(wrong.clone()).is_err(), "{wrong}");
+            let params = json!({"name": "a", key: wrong});
+            assert!(verdict(Method::ToolsCall, params.clone()).is_err(), "{params}");
+            let version = Version::NEWEST_LEGACY;
+            let of_legacy = check(Method::ToolsCall, params.as_object().unwrap(), version);
+            assert_eq!(of_legacy, Ok(()), "it means nothing there: {params}");
         }
     }
 

@@ -106,22 +106,11 @@ fn task_choice(
         let is_possible = tool.tasks != TaskSupport::Required;
         return if is_possible { Ok(TaskChoice::Never) } else { Err(unavailable()) };
     };
-    let ttl = match wish.get("ttl") {
-        None => None,
-        Some(ttl) => Some(ttl.as_u64().ok_or_else(not_a_task)?),
-    };
-    if !wish.is_object() {
-        return Err(not_a_task());
-    }
+    let ttl = wish.get("ttl").and_then(Value::as_u64);
     match tool.tasks {
         TaskSupport::Forbidden => Err(unavailable()),
         _ => Ok(TaskChoice::AtOnce(ttl.map(Duration::from_millis))),
     }
-}
-
-fn not_a_task() -> Refusal {
-    let sentence = "`task` must be an object, and its `ttl` a whole number of milliseconds";
-    Refusal::Invalid(200, RpcError::invalid_params(sentence))
 }
 
 fn tool_of<'s>(snapshot: &'s Snapshot, name: &str) -> Result<&'s OfferedTool, Refusal> {
