@@ -5,13 +5,14 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::caps::Place;
 use super::codec::{Codec, Item};
-use super::conn::{LINGER, PROVING, Rest, Step, Surroundings, meet};
+use super::conn::{LINGER, PROVING, Rest, Step, meet};
 use super::link::{Link, Received};
 use super::reading::{Next, Reading};
-use crate::base::clock::Now;
+use crate::base::clock::{Now, unix_micros};
 use crate::base::counters::HandshakeFailure;
 use crate::base::principal::Principal;
 use crate::base::transport::Transport;
@@ -165,7 +166,7 @@ impl MessageConn {
         if matches!(self.phase, Phase::Handshake) && !self.link.is_handshaking() {
             self.open(step)?;
         }
-        if self.checked.plus(step.around.limits.keepalive) <= step.now {
+        if self.check_at(step).is_some_and(|at| at <= step.now) {
             self.look_after(step)?;
         }
         if self.deadline(step).is_some_and(|deadline| deadline <= step.now) {
@@ -408,20 +409,31 @@ impl MessageConn {
             Phase::Handshake => Some(self.since.plus(step.around.handshake_timeout)),
             Phase::Linger => Some(self.since.plus(LINGER)),
             Phase::Closed => None,
-            Phase::Open(open) => self.deadline_of(open, step.around),
+            Phase::Open(open) => self.deadline_of(open, step),
         }
     }
 
-    fn deadline_of(&self, open: &Open, around: &Surroundings) -> Option<Now> {
+    /// When it is looked again whether the peer is there, and whether it may still be: in regular
+    /// intervals, and at the moment when its credential is over.
+    fn check_at(&self, step: &Step<'_>) -> Option<Now> {
+        let Phase::Open(open) = &self.phase else { return None };
+        let regular = self.checked.plus(step.around.limits.keepalive);
+        let left = open.road.until().map(|until| {
+            Duration::from_secs(until).saturating_sub(Duration::from_micros(unix_micros()))
+        });
+        Some(left.map_or(regular, |left| regular.min(step.now.plus(left))))
+    }
+
+    fn deadline_of(&self, open: &Open, step: &Step<'_>) -> Option<Now> {
         if let Some((_, since)) = &open.waiting {
             return Some(since.plus(PROVING));
         }
-        let (limits, sessions) = (&around.limits, around.services.snapshot.load().sessions);
+        let (limits, services) = (&step.around.limits, &step.around.services);
+        let sessions = services.snapshot.load().sessions;
         let stranger = (!open.road.has_proved()).then(|| self.since.plus(limits.head_timeout));
         let slow = self.began.map(|began| began.plus(limits.body_timeout));
         let idle = (!open.road.is_busy()).then(|| self.heard.plus(sessions.idle));
         let old = Some(self.since.plus(sessions.lifetime));
-        let check = Some(self.checked.plus(limits.keepalive));
-        [stranger, slow, idle, old, check].into_iter().flatten().min()
+        [stranger, slow, idle, old, self.check_at(step)].into_iter().flatten().min()
     }
 }

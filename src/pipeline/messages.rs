@@ -175,6 +175,12 @@ impl MessageRoad {
         last.is_none_or(|principal| self.services.snapshot.load().vouches_for(&principal))
     }
 
+    /// When what the connection was proved with is over, if that is known, in seconds since 1970.
+    pub fn until(&self) -> Option<u64> {
+        let last = self.proved.lock().last.clone();
+        last.and_then(|principal| self.services.snapshot.load().authentication.until(&principal))
+    }
+
     /// True while a request has no answer yet, or the client listens.
     pub fn is_busy(&self) -> bool {
         self.lines.is_busy()

@@ -323,7 +323,8 @@ fn what_is_taken_back_ends_the_connection() {
 fn a_token_whose_time_is_over_ends_its_connection() {
     let issuer = Issuer::new();
     let mut settings = issuer.settings("");
-    settings.rest.push_str(LISTEN);
+    // Nobody looks after the connection meanwhile: it ends at that moment.
+    settings.rest.push_str(&format!("{LISTEN}[limits]\nkeepalive_seconds = 3600\n"));
     settings.rest =
         settings.rest.replace("[authentication.jwt]", "[authentication.jwt]\nleeway_seconds = 0");
     let mut server = Server::start(&settings);

@@ -27,6 +27,7 @@ pub struct ApiKeys {
     process_key: hmac::Key,
     entries: Vec<Entry>,
     by_tag: RwLock<HashMap<KeyTag, usize>>,
+    by_print: HashMap<KeyPrint, usize>,
     salted: Vec<Salted>,
 }
 
@@ -59,12 +60,14 @@ impl ApiKeys {
             process_key,
             entries: Vec::new(),
             by_tag: RwLock::default(),
+            by_print: HashMap::new(),
             salted: Vec::new(),
         };
         for (entry, key) in keys.iter().enumerate() {
             let mut principal = Principal::new(AuthMethod::ApiKey, &*key.user, key.roles.clone());
             let print = print(&key.credential, prints);
             let (label, networks) = (key.label.clone(), key.networks.clone());
+            this.by_print.insert(print, entry);
             principal.api_key = Some(Arc::new(KnownKey { print, label, networks }));
             let expires = key.expires.map(seconds);
             this.entries.push(Entry { principal: Arc::new(principal), expires });
@@ -96,10 +99,18 @@ impl ApiKeys {
 
     /// True if the key of this principal, with the same roles, is good at `unix_seconds`.
     pub fn knows(&self, principal: &Principal, unix_seconds: u64) -> bool {
-        self.entries.iter().any(|entry| {
-            *entry.principal == *principal
-                && entry.expires.is_none_or(|expires| expires > unix_seconds)
-        })
+        let entry = self.of(principal);
+        entry.is_some_and(|entry| entry.expires.is_none_or(|expires| expires > unix_seconds))
+    }
+
+    /// When the key of this principal expires, if it does, in seconds since 1970.
+    pub fn until(&self, principal: &Principal) -> Option<u64> {
+        self.of(principal)?.expires
+    }
+
+    fn of(&self, principal: &Principal) -> Option<&Entry> {
+        let index = self.by_print.get(&principal.api_key.as_ref()?.print)?;
+        self.entries.get(*index).filter(|entry| *entry.principal == *principal)
     }
 
     /// The tag of a presented key.
@@ -237,6 +248,13 @@ mod tests {
         for wrong in ["", "plain-ke", "plain-key ", "PLAIN-KEY", "hashed-keyx", "sha256:"] {
             assert!(verify(&keys, wrong, 0).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn it_is_known_until_when_a_key_is_good() {
+        let keys = keys();
+        let until = |presented| keys.until(&verify(&keys, presented, 0).unwrap());
+        assert_eq!((until("old-key"), until("plain-key")), (Some(1_000), None));
     }
 
     #[test]

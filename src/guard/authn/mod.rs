@@ -264,6 +264,16 @@ impl Authentication {
         }
     }
 
+    /// When nobody vouches for a principal any more whom nothing is taken from before, if that is
+    /// known, in seconds since 1970.
+    pub fn until(&self, principal: &Principal) -> Option<u64> {
+        match (&principal.term, &self.proofs) {
+            (Some(term), _) => Some(term.until),
+            (None, Some(proofs)) => proofs.keys.until(principal),
+            (None, None) => None,
+        }
+    }
+
     /// Vouches for the caller of a message whose connection has proved who it is from.
     ///
     /// # Errors
