@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
+use rustix::io::Errno;
 use rustls::ServerConfig;
 use socket2::{Domain, Socket, Type};
 
@@ -83,6 +84,14 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+/// True if listening on a loopback address failed with `error` because the system does not have
+/// addresses of its family.
+pub fn is_absent(address: SocketAddr, error: &io::Error) -> bool {
+    let is_of_family = error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error());
+    address.ip().is_loopback() && is_of_family
 }
 
 impl Opening {

@@ -136,18 +136,20 @@ fn addresses(reader: &mut Reader<'_>, port: u16) -> Vec<SocketAddr> {
         value.error("no address to listen on", &remedy);
     }
     for item in items {
-        let Some(address) = socket_address(&item) else { continue };
-        if let Some(other) = addresses.iter().find(|other| clash(**other, address)) {
-            let what = format!("{address} and {other} cannot both be listened on");
-            item.error(&what, "remove one of them or give it another port");
-            continue;
+        for address in socket_addresses(&item) {
+            if let Some(other) = addresses.iter().find(|other| clash(**other, address)) {
+                let what = format!("{address} and {other} cannot both be listened on");
+                item.error(&what, "remove one of them or give it another port");
+                break;
+            }
+            addresses.push(address);
         }
-        addresses.push(address);
     }
     addresses
 }
 
-fn socket_address(value: &Value<'_>) -> Option<SocketAddr> {
+/// One address, or both of `localhost`.
+fn socket_addresses(value: &Value<'_>) -> Vec<SocketAddr> {
     let wrong = || match value.value.is_table() {
         true => value.error(
             &format!("{} is not \"host:port\"", value.shown("")),
@@ -157,33 +159,35 @@ fn socket_address(value: &Value<'_>) -> Option<SocketAddr> {
     };
     if !value.value.is_str() && !value.value.is_table() {
         wrong();
-        return None;
+        return Vec::new();
     }
-    let text = value.string("\"host:port\"")?;
+    let Some(text) = value.string("\"host:port\"") else { return Vec::new() };
     let Some((host, port)) = text.rsplit_once(':') else {
         wrong();
-        return None;
+        return Vec::new();
     };
     if host.is_empty() {
         let remedy = format!("write \"127.0.0.1:{port}\", or \"0.0.0.0:{port}\" for all");
         value.error(&format!("{} names no host", value.shown(&text)), &remedy);
-        return None;
+        return Vec::new();
     }
-    let address = match host.eq_ignore_ascii_case("localhost") {
-        true => format!("127.0.0.1:{port}").parse(),
-        false => text.parse(),
+    let addresses: Result<Vec<_>, _> = match host.eq_ignore_ascii_case("localhost") {
+        true => {
+            ["127.0.0.1", "[::1]"].map(|ip| format!("{ip}:{port}").parse()).into_iter().collect()
+        }
+        false => text.parse().map(|address| vec![address]),
     };
     let looks_like_name = host.contains(|c: char| c.is_ascii_alphabetic()) && !host.contains(':');
-    match address {
-        Ok(address) => Some(address),
+    match addresses {
+        Ok(addresses) => addresses,
         Err(_) if looks_like_name => {
             let what = format!("{} is a name, and names are not looked up", value.shown(host));
             value.error(&what, "write the address, for example \"192.0.2.7:8443\"");
-            None
+            Vec::new()
         }
         Err(_) => {
             wrong();
-            None
+            Vec::new()
         }
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::running::Server;
+use crate::actors::listener;
 use crate::backend::catalog::{Catalog, Checking, OfferError};
 use crate::backend::context::Context;
 use crate::backend::provider::{Arguments, Failure, PromptHandler, ResourceProvider, ToolHandler};
@@ -249,13 +250,35 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// Opens the listening sockets of a configuration.
+/// Opens the sockets of a listener. Where the system has only one family of addresses, the loopback
+/// address of the other one is left out; where it chooses the port, both have the same.
 pub(super) fn bind(addresses: &[SocketAddr]) -> Result<Vec<std::net::TcpListener>, StartError> {
-    addresses
-        .iter()
-        .map(|address| {
-            crate::actors::listener::bind(*address)
-                .map_err(StartError::system(format!("cannot listen on {address}")))
-        })
-        .collect()
+    let mut sockets: Vec<std::net::TcpListener> = Vec::new();
+    let mut absent = None;
+    for address in addresses {
+        let mut address = *address;
+        if let Some(Ok(first)) = sockets.first().map(std::net::TcpListener::local_addr)
+            && address.port() == 0
+            && address.is_ipv6() != first.is_ipv6()
+        {
+            address.set_port(first.port());
+        }
+        match listener::bind(address) {
+            Ok(socket) => sockets.push(socket),
+            Err(error) if listener::is_absent(address, &error) => absent = Some((address, error)),
+            Err(error) => return Err(cannot_listen(address, error)),
+        }
+    }
+    match absent {
+        Some((address, error)) if sockets.is_empty() => Err(cannot_listen(address, error)),
+        Some((address, error)) => {
+            log::warn!("not listening on {address}, which this system does not have: {error}");
+            Ok(sockets)
+        }
+        None => Ok(sockets),
+    }
+}
+
+fn cannot_listen(address: SocketAddr, error: io::Error) -> StartError {
+    StartError::System(format!("cannot listen on {address}"), error)
 }

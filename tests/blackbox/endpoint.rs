@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::http::{Request, Response};
+use crate::harness::http::{Connection, Request, Response};
 use crate::harness::process::{Server, Settings};
 use crate::harness::{call, modern_request};
 
@@ -40,6 +40,18 @@ fn a_foreign_host_is_refused_on_every_method_and_path() {
     }
     for host in ["localhost", "127.0.0.1", &format!("localhost:{port}"), "mcp.example.com"] {
         assert_eq!(server.send(&ask().header("Host", host)).status, 200, "{host}");
+    }
+}
+
+// B91
+#[test]
+fn localhost_is_both_of_its_addresses() {
+    let settings = Settings { listen: "localhost:0".into(), ..Settings::default() };
+    let server = Server::start(&settings);
+    let port = server.address().port();
+    for address in ["127.0.0.1", "[::1]"] {
+        let address = format!("{address}:{port}").parse().unwrap();
+        assert_eq!(Connection::plain(address).exchange(&ask()).status, 200, "{address}");
     }
 }
 

@@ -26,6 +26,7 @@ mod endpoint;
 mod event_sessions;
 mod first_start;
 mod framing;
+mod greetings;
 mod handshake;
 mod harness;
 mod hostile_json;

@@ -31,9 +31,9 @@ fn network_guards_are_on_where_there_is_a_network() {
 #[test]
 fn several_addresses_and_localhost_are_listened_on() {
     let http =
-        listener("transports.http.listen = [\"localhost:80\", \"[::1]:80\", \"127.0.0.1:0\"]");
+        listener("transports.http.listen = [\"localhost:80\", \"[::1]:81\", \"127.0.0.1:0\"]");
     let texts: Vec<_> = http.addresses.iter().map(ToString::to_string).collect();
-    assert_eq!(texts, ["127.0.0.1:80", "[::1]:80", "127.0.0.1:0"]);
+    assert_eq!(texts, ["127.0.0.1:80", "[::1]:80", "[::1]:81", "127.0.0.1:0"]);
 }
 
 #[test]

@@ -108,6 +108,7 @@ fn run_with(command: &mut Command, input: &str) -> Output {
 /// The parts of the test configuration; a test changes what it is about.
 pub struct Settings {
     pub server: String,
+    pub listen: String,
     pub http: String,
     /// More API keys.
     pub keys: String,
@@ -120,6 +121,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             server: String::new(),
+            listen: "127.0.0.1:0".into(),
             http: "tls = false".into(),
             keys: String::new(),
             rate_limiting: "enabled = false".into(),
@@ -149,7 +151,7 @@ impl Settings {
 
     /// The configuration for a server in `directory`.
     pub fn text(&self, directory: &Directory) -> String {
-        let Self { server, http, keys, rate_limiting, roles, rest } = self;
+        let Self { server, listen, http, keys, rate_limiting, roles, rest } = self;
         let directory = directory.path().display();
         let rest = rest.replace("@", &directory.to_string());
         format!(
@@ -158,7 +160,7 @@ impl Settings {
 state_directory = "{directory}/state"
 {server}
 [transports.http]
-listen = "127.0.0.1:0"
+listen = "{listen}"
 {http}
 [authentication]
 api_keys = [
