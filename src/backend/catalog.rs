@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::provider::{PromptHandler, ResourceProvider, ToolHandler};
-use crate::guard::schema::{Schema, SchemaError, SchemaLimits};
+use crate::guard::schema::{Schema, SchemaError, SchemaLimits, is_of_draft_07};
 use crate::mcp::definitions::{Prompt, PromptArgument, TaskSupport, Tool};
 use crate::mcp::era::PerVersion;
 use crate::mcp::methods::Permission;
@@ -232,9 +232,8 @@ fn closed_to_unknown(definition: &Tool) -> Tool {
     if has(&SAYS) {
         return closed;
     }
-    let dialect = schema.get("$schema").and_then(|dialect| dialect.as_str()).unwrap_or_default();
     // What a part of the schema names, only the newer keyword sees.
-    let keyword = match (has(&PARTS), dialect.contains("draft-07")) {
+    let keyword = match (has(&PARTS), is_of_draft_07(schema)) {
         (false, _) => "additionalProperties",
         (true, false) => "unevaluatedProperties",
         (true, true) => {

@@ -130,10 +130,11 @@ fn warn_of_missing_names(context: &Context<'_>, path: &str, listener: &HttpListe
         .all(|pattern| matches!(pattern.host.as_str(), "localhost" | "127.0.0.1" | "[::1]"));
     if only_loopback_names {
         let table = path.trim_end_matches(".listen");
+        let or = if path == HTTP { " or public_url" } else { "" };
         context.warning_at(
             path,
             "other hosts are answered under no name yet",
-            &format!("name this host in {table}.allowed_hosts or public_url"),
+            &format!("name this host in {table}.allowed_hosts{or}"),
         );
     }
 }

@@ -88,6 +88,7 @@ mod tests {
             "https://a.yourdomain.com.evil.com",
             "null",
             "http://a.yourdomain.com",
+            "http://a.yourdomain.com:443",
             "https://a.yourdomain.com:8443",
             "https://yourdomain.com",
             "https://.yourdomain.com",

@@ -25,12 +25,19 @@ impl Request {
 #[test]
 fn a_foreign_host_is_refused_on_every_method_and_path() {
     let server = Server::start(&Settings {
-        http: "tls = false\nallowed_hosts = [\"mcp.example.com\"]".into(),
+        http: "tls = false\nallowed_hosts = [\"mcp.example.com\", \"one.example.com:8443\"]".into(),
         ..Settings::default()
     });
     let port = server.address().port();
     for method in ["POST", "GET", "DELETE", "OPTIONS", "PUT"] {
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "169.254.1.1"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.nip.io",
+            "169.254.1.1",
+            "one.example.com",
+            "one.example.com:80",
+        ] {
             for target in ["/mcp", "/", "/other"] {
                 let asked = ask().method(method).header("Host", host).target(target);
                 let response = server.send(&asked);
@@ -38,7 +45,8 @@ fn a_foreign_host_is_refused_on_every_method_and_path() {
             }
         }
     }
-    for host in ["localhost", "127.0.0.1", &format!("localhost:{port}"), "mcp.example.com"] {
+    let own = format!("localhost:{port}");
+    for host in ["localhost", "127.0.0.1", &own, "mcp.example.com", "one.example.com:8443"] {
         assert_eq!(server.send(&ask().header("Host", host)).status, 200, "{host}");
     }
 }
@@ -113,10 +121,21 @@ fn only_json_without_an_encoding_is_taken() {
     for good in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
         assert_eq!(server.send(&ask().header("Content-Type", good)).status, 200, "{good}");
     }
-    for bad in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "json"] {
+    for bad in [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "json",
+        "application/json; charset=utf-16",
+        "application/json, text/plain",
+        "application/jsonp",
+        "",
+    ] {
         assert_eq!(server.send(&ask().header("Content-Type", bad)).status, 415, "{bad}");
     }
     assert_eq!(server.send(&ask().without("Content-Type")).status, 415);
+    let twice = ask().and_header("Content-Type", "application/json");
+    assert_eq!(server.send(&twice).status, 415);
     assert_eq!(server.send(&ask().header("Content-Encoding", "gzip")).status, 415);
 }
 

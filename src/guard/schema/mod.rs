@@ -27,14 +27,21 @@ mod tests;
 mod translate;
 mod uri;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use error::{SchemaError, Violation};
 pub use pattern::PatternError;
 pub use plain::PlainPattern;
 
 use check::Runner;
+use dialect::Dialect;
 use node::{DynamicTargets, Node, NodeId};
+
+/// True if a schema says that it is of draft-07.
+pub fn is_of_draft_07(schema: &Map<String, Value>) -> bool {
+    let uri = schema.get("$schema").and_then(Value::as_str);
+    uri.and_then(Dialect::of_uri) == Some(Dialect::Draft07)
+}
 
 /// What a schema and a check may cost.
 #[derive(Clone, Debug)]

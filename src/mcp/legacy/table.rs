@@ -11,6 +11,7 @@ use super::session::{Negotiated, Session};
 use crate::base::clock::Now;
 use crate::base::ids::session_id;
 use crate::base::principal::Principal;
+use crate::base::tally::Tally;
 use crate::mcp::outlet::{Outlet, OutletLimits};
 
 /// Bounds of the table.
@@ -46,7 +47,7 @@ pub struct Sessions {
 #[derive(Debug, Default)]
 struct State {
     by_id: HashMap<String, Arc<Session>>,
-    per_principal: HashMap<String, usize>,
+    per_principal: Tally<String>,
 }
 
 impl Sessions {
@@ -59,27 +60,18 @@ impl Sessions {
         now: Now,
     ) -> Result<Arc<Session>, SessionError> {
         let id = session_id().map_err(|_| SessionError::NoRandomness)?;
-        let mut state = self.state.lock();
-        if !state.has_room(principal, limits) {
-            let over = state.remove_over(limits, now);
-            let has_room = state.has_room(principal, limits);
-            if !has_room {
-                drop(state);
-                close_all(&over);
-                return Err(SessionError::Full);
-            }
+        let outlet = Arc::new(Outlet::new(limits.outlet));
+        let owner = Arc::clone(principal);
+        let session = Arc::new(Session::new(id, owner, negotiated, outlet, limits.outlet, now));
+        let (mut over, mut state) = (Vec::new(), self.state.lock());
+        let mut is_in = state.enter(&session, limits);
+        if !is_in {
+            over = state.remove_over(limits, now);
+            is_in = state.enter(&session, limits);
         }
-        let session = Arc::new(Session::new(
-            id.clone(),
-            Arc::clone(principal),
-            negotiated,
-            Arc::new(Outlet::new(limits.outlet)),
-            limits.outlet,
-            now,
-        ));
-        *state.per_principal.entry(principal.key.clone()).or_default() += 1;
-        state.by_id.insert(id, Arc::clone(&session));
-        Ok(session)
+        drop(state);
+        close_all(&over);
+        if is_in { Ok(session) } else { Err(SessionError::Full) }
     }
 
     /// The session with this id, if it is alive and `principal`'s own.
@@ -154,20 +146,20 @@ fn close_all(sessions: &[Arc<Session>]) {
 }
 
 impl State {
-    fn has_room(&self, principal: &Principal, limits: &SessionLimits) -> bool {
-        let own = self.per_principal.get(&principal.key).copied().unwrap_or(0);
-        self.by_id.len() < limits.sessions && own < limits.sessions_per_principal
+    /// Takes a session in; false if a cap is reached.
+    fn enter(&mut self, session: &Arc<Session>, limits: &SessionLimits) -> bool {
+        let key = session.principal.key.clone();
+        let has_room = self.by_id.len() < limits.sessions
+            && self.per_principal.enter(key, limits.sessions_per_principal);
+        if has_room {
+            self.by_id.insert(session.id.clone(), Arc::clone(session));
+        }
+        has_room
     }
 
     fn remove(&mut self, id: &str) -> Option<Arc<Session>> {
         let session = self.by_id.remove(id)?;
-        let key = &session.principal.key;
-        if let Some(count) = self.per_principal.get_mut(key) {
-            *count -= 1;
-            if *count == 0 {
-                self.per_principal.remove(key);
-            }
-        }
+        self.per_principal.leave(&session.principal.key);
         Some(session)
     }
 
@@ -217,8 +209,10 @@ mod tests {
         assert_eq!(open("a", at(0)), Err(SessionError::Full), "two are enough for one");
         assert!(open("b", at(0)).is_ok());
         assert_eq!(open("c", at(0)), Err(SessionError::Full), "three are enough for all");
+        let idle = sessions.all();
         assert!(open("c", at(11)).is_ok(), "the idle ones have gone");
         assert_eq!(sessions.len(), 1);
+        assert!(idle.iter().all(|gone| gone.listener.outlet.is_ended()), "and their streams too");
     }
 
     #[test]

@@ -1,17 +1,17 @@
 //! How many calls of a tool are under way. A place is held by the call and by the run of its
 //! handler, whichever takes longer: a handler that goes on behind its call still counts.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::base::tally::Tally;
 use crate::base::wildcard::Wildcard;
 
 /// The counts; see the module.
 #[derive(Debug, Default)]
 pub struct ToolPlaces {
-    taken: Mutex<HashMap<Wildcard, usize>>,
+    taken: Mutex<Tally<Wildcard>>,
 }
 
 /// A place of each bound that is about a tool, until it is dropped.
@@ -40,14 +40,11 @@ impl ToolPlaces {
         }
         let about: Vec<_> = bounds.iter().filter(|(pattern, _)| pattern.matches(tool)).collect();
         let mut taken = self.taken.lock();
-        let is_full = |(pattern, most): &&(Wildcard, usize)| {
-            taken.get(pattern).is_some_and(|count| count >= most)
-        };
-        if about.iter().any(is_full) {
+        if about.iter().any(|(pattern, most)| taken.count(pattern) >= *most) {
             return Err(NoPlace);
         }
-        for (pattern, _) in &about {
-            *taken.entry(pattern.clone()).or_default() += 1;
+        for (pattern, most) in &about {
+            taken.enter(pattern.clone(), *most);
         }
         let patterns: Vec<_> = about.into_iter().map(|(pattern, _)| pattern.clone()).collect();
         let has_some = !patterns.is_empty();
@@ -58,14 +55,7 @@ impl ToolPlaces {
 impl Drop for ToolPlace {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock();
-        for pattern in &self.patterns {
-            if let Some(count) = taken.get_mut(pattern) {
-                *count = count.saturating_sub(1);
-                if *count == 0 {
-                    taken.remove(pattern);
-                }
-            }
-        }
+        self.patterns.iter().for_each(|pattern| taken.leave(pattern));
     }
 }
 
