@@ -142,6 +142,7 @@ smoke!(
     jwt,
     lines,
     origins,
+    parameters,
     proxy_headers,
     requests,
     schemas,

@@ -13,6 +13,7 @@ mod json;
 mod jwt;
 mod messages;
 mod origins;
+mod parameters;
 mod proxy_headers;
 mod schemas;
 mod tokens;
@@ -22,7 +23,7 @@ mod uris;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also the name of its folder of seeds.
-pub const TARGETS: [(&str, Target); 17] = [
+pub const TARGETS: [(&str, Target); 18] = [
     ("answers", answers::answers),
     ("arguments", commands::arguments),
     ("certificates", certificates::certificates),
@@ -35,6 +36,7 @@ pub const TARGETS: [(&str, Target); 17] = [
     ("jwt", jwt::jwt),
     ("lines", messages::lines),
     ("origins", origins::origins),
+    ("parameters", parameters::parameters),
     ("proxy_headers", proxy_headers::proxy_headers),
     ("requests", http::requests),
     ("schemas", schemas::schemas),
