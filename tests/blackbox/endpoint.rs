@@ -238,3 +238,13 @@ fn every_response_has_the_security_headers() {
     stream.write(b"nonsense\r\n\r\n");
     assert_secure(&stream.response());
 }
+
+#[test]
+fn transport_security_is_promised_only_where_there_is_some() {
+    let server = Server::start(&Settings::default());
+    for asked in [ask(), ask().anonymous(), ask().target("/none")] {
+        let response = server.send(&asked);
+        assert_eq!(response.header("strict-transport-security"), None, "{response:?}");
+        assert_eq!(response.header("x-frame-options"), Some("DENY"), "{response:?}");
+    }
+}

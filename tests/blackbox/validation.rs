@@ -118,6 +118,8 @@ fn a_uri_that_is_not_plain_is_refused_by_every_method_that_takes_one() {
         "docs://0x7f.0.0.1/hello.txt",
         "docs://[::ffff:127.0.0.1]/hello.txt",
         "docs://man%75al/hello.txt",
+        "docs://manual/a b",
+        "docs://manual/<hello>",
         "//manual/hello.txt",
         "../../etc/passwd",
         "hello.txt",
