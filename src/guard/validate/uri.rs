@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use crate::base::percent;
 
 /// Longest URI, in bytes.
-const LONGEST: usize = 8_192;
+pub const LONGEST: usize = 8_192;
 
 /// Why a URI is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -189,8 +189,11 @@ impl FileRoot {
         Ok(paths.into_iter().filter_map(|path| self.describe(path)).take(max).collect())
     }
 
-    /// `None` if the file is gone, or is no file that [`Self::read`] would open.
+    /// `None` if the file is gone, is none that [`Self::read`] would open, or has no URI.
     fn describe(&self, path: String) -> Option<FileEntry> {
+        if !self.prefix.has_uri_for(&path) {
+            return None;
+        }
         let stat = fstat(self.tree.open_beneath(&path, OFlags::PATH).ok()?).ok()?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return None;

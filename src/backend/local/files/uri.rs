@@ -5,13 +5,15 @@
 
 use std::fmt;
 
-/// The longest path, in bytes: the kernel's own limit.
-const MAX_BYTES: usize = 4096;
+use crate::guard::validate::uri::LONGEST;
+
+/// The longest path, in bytes: the kernel's own limit, which counts a byte at its end.
+const MAX_BYTES: usize = 4_095;
 
 /// Why a URI or a relative path is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UriError {
-    /// A path longer than 4096 bytes.
+    /// A URI longer than 8192 bytes, or a path longer than 4095.
     TooLong,
     /// Not of the form `scheme://authority/path`, or a character that must be encoded.
     Syntax,
@@ -93,6 +95,12 @@ impl UriPrefix {
         uri
     }
 
+    /// True if the URI of a file below the root is not longer than peers may send one.
+    pub(super) fn has_uri_for(&self, relative: &str) -> bool {
+        let written = |byte| if byte == b'/' || is_unreserved(byte) { 1 } else { 3 };
+        self.text.len() + relative.bytes().map(written).sum::<usize>() <= LONGEST
+    }
+
     /// The path below the root that a URI names; `None` when it is not below this root.
     ///
     /// What has another scheme or authority is somebody else's URI, and its form not judged here.
@@ -108,7 +116,7 @@ impl UriPrefix {
         if host.len() < authority.len() || path.contains(['?', '#']) {
             return Err(UriError::Extra);
         }
-        if path.len() > MAX_BYTES {
+        if uri.len() > LONGEST {
             return Err(UriError::TooLong);
         }
         if matches!(path, "" | "/") {
@@ -119,7 +127,10 @@ impl UriPrefix {
         match segments.strip_prefix(self.segments.as_slice()) {
             None => Ok(None),
             Some([]) => Err(UriError::NoFile),
-            Some(below) => Ok(Some(below.join("/"))),
+            Some(below) => {
+                let relative = below.join("/");
+                if relative.len() > MAX_BYTES { Err(UriError::TooLong) } else { Ok(Some(relative)) }
+            }
         }
     }
 }
@@ -338,7 +349,7 @@ mod tests {
             assert_eq!(relative(prefix, uri), Err(UriError::Extra), "{uri}");
         }
         assert_eq!(relative(prefix, "docs://manual\\x"), Err(UriError::Separator));
-        let long = format!("docs://manual/{}", "a".repeat(MAX_BYTES));
+        let long = format!("docs://manual/{}", "a".repeat(MAX_BYTES + 1));
         assert_eq!(relative(prefix, &long), Err(UriError::TooLong));
         assert_eq!(check_relative(&"a/".repeat(MAX_BYTES)), Err(UriError::TooLong));
     }

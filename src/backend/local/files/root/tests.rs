@@ -114,6 +114,25 @@ fn everything_listed_can_be_read_by_its_uri_and_nothing_else_is_listed() {
 }
 
 #[test]
+fn a_long_path_is_listed_while_its_uri_may_be_sent() {
+    let top = scratch("long");
+    let deep = |levels: usize| {
+        let directory = vec!["\u{e9}".repeat(100); levels].join("/");
+        fs::create_dir_all(top.join(&directory)).unwrap();
+        let path = format!("{directory}/file");
+        fs::write(top.join(&path), "deep").unwrap();
+        path
+    };
+    let (short, _) = (deep(12), deep(15));
+    let root = FileRoot::open(&FileRootSettings { max_depth: 20, ..settings(&top) }).unwrap();
+    assert_eq!(paths(&root), [short.as_str()]);
+    let uri = root.uri_for(&short);
+    assert!(crate::guard::validate::uri::check(&uri).is_ok());
+    assert_eq!(root.relative_of(&uri).unwrap().as_deref(), Some(&*short));
+    assert_eq!(text(&root, &short), "deep");
+}
+
+#[test]
 fn a_path_that_could_leave_the_root_is_refused() {
     let top = scratch("paths");
     fs::create_dir_all(top.join("root/in")).unwrap();
