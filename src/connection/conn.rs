@@ -109,6 +109,14 @@ pub(super) fn meet(
     place.end_handshake(peer.address, counters)
 }
 
+/// Counts a connection that the system has given up because its peer took nothing any more.
+pub(super) fn note<T>(result: io::Result<T>, counters: &Counters) -> io::Result<T> {
+    if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+        counters.peer_timeouts.increment();
+    }
+    result
+}
+
 impl Conn {
     /// A fresh connection.
     pub fn new(link: Link, address: IpAddr, door: Door, place: Place, now: Now) -> Self {
@@ -149,7 +157,8 @@ impl Conn {
 
     /// One step. `None` if the connection is closed.
     pub fn step(&mut self, mut step: Step<'_>) -> Option<Rest> {
-        let wants_more = self.work(&mut step).ok()?;
+        let result = self.work(&mut step);
+        let wants_more = note(result, &step.around.services.counters).ok()?;
         let is_over = self.is_idle() && step.around.is_draining.load(Ordering::Relaxed);
         if is_over || matches!(self.phase, Phase::Closed) {
             return None;
@@ -236,7 +245,7 @@ impl Conn {
         }
         let counters = &step.around.services.counters;
         match &self.phase {
-            Phase::Idle | Phase::Linger => {}
+            Phase::Idle | Phase::Linger if !self.is_blocked() => {}
             Phase::Handshake => {
                 self.link.count_failure(counters, HandshakeFailure::TimedOut);
                 counters.peer_timeouts.increment();

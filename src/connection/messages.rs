@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::caps::Place;
 use super::codec::{Codec, Item};
-use super::conn::{LINGER, PROVING, Rest, Step, meet};
+use super::conn::{LINGER, PROVING, Rest, Step, meet, note};
 use super::link::{Link, Received};
 use super::reading::{Next, Reading};
 use crate::base::clock::{Now, unix_micros};
@@ -152,7 +152,8 @@ impl MessageConn {
 
     /// One step. `None` if the connection is closed.
     pub fn step(&mut self, mut step: Step<'_>) -> Option<Rest> {
-        let wants_more = self.work(&mut step).ok()?;
+        let result = self.work(&mut step);
+        let wants_more = note(result, &step.around.services.counters).ok()?;
         if matches!(self.phase, Phase::Closed) {
             return None;
         }

@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture;
 use crate::harness::http::{Connection, Request};
+use crate::harness::lines::{Lines, by};
 use crate::harness::process::{Server, Settings, script_tool};
-use crate::harness::{call, modern_request, text_of};
+use crate::harness::websocket::WebSocket;
+use crate::harness::{ADMIN, Messages as _, call, modern_request, text_of, until};
 
 fn ask(id: impl Into<Value>) -> Request {
     Request::modern(&modern_request(id, "tools/list", json!({})))
@@ -160,6 +162,28 @@ fn a_client_that_does_not_read_keeps_nobody_waiting() {
     drop(deaf);
     drop(first);
     assert_eq!(server.send(&ask(1)).status, 200);
+}
+
+// C47
+#[test]
+fn who_takes_nothing_of_an_answer_is_let_go() {
+    let script = "head -c 20000000 /dev/zero | tr '\\0' x";
+    let tool = script_tool("big", script, "max_output_bytes = 30000000");
+    let listen = "[transports.tcp]\nlisten = \"127.0.0.1:0\"\n[transports.websocket]\n";
+    let limits = "[limits]\nwrite_stall_ms = 300\nkeepalive_seconds = 3600\n";
+    let mut server = Server::start(&Settings::with(&format!("{tool}{listen}{limits}")));
+    let big = modern_request(1, "tools/call", call("big", json!({})));
+    let mut http = server.connect();
+    http.write(&Request::modern(&big).bytes());
+    until(|| server.counter("peer_timeouts") == 1);
+    assert!(http.rest().len() < 20_000_000, "the answer is cut off");
+    let mut lines = Lines::plain(&mut server);
+    lines.send(&by(big.clone(), ADMIN));
+    until(|| server.counter("peer_timeouts") == 2);
+    let mut socket = WebSocket::of(&server, ADMIN);
+    socket.send(&big);
+    until(|| server.counter("peer_timeouts") == 3);
+    assert_eq!(server.send(&ask(2)).status, 200);
 }
 
 // B50
