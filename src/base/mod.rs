@@ -12,4 +12,5 @@ pub mod secret;
 pub mod source;
 pub mod tally;
 pub mod transport;
+pub mod uri;
 pub mod wildcard;

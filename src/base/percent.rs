@@ -1,4 +1,4 @@
-//! Percent-encoding (RFC 3986, section 2.1), decoded once and strictly.
+//! Percent-encoding (RFC 3986, section 2.1); decoded once and strictly.
 
 /// Decodes percent-encoding; `None` where a `%` is not followed by two hexadecimal digits, or the
 /// bytes are no UTF-8.
@@ -15,6 +15,31 @@ pub fn decode(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(decoded).ok()
+}
+
+/// Appends the path that `text` is: all of it is encoded but letters, digits, `-._~` and slashes.
+pub fn encode_path(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte == b'/' || is_unreserved(byte) {
+            out.push(char::from(byte));
+        } else {
+            encode(out, byte);
+        }
+    }
+}
+
+/// Appends `%` and the two digits of a byte.
+pub fn encode(out: &mut String, byte: u8) {
+    out.push('%');
+    for digit in [byte >> 4, byte & 15] {
+        let digit = char::from_digit(u32::from(digit), 16).unwrap_or_default();
+        out.push(digit.to_ascii_uppercase());
+    }
+}
+
+/// True for what never has to be encoded (section 2.3).
+pub fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 #[cfg(test)]

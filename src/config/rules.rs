@@ -12,6 +12,7 @@ use super::schema::convert;
 use super::suggest::nearest;
 use super::value::Value;
 use crate::base::transport::Transport;
+use crate::base::uri::normal_pattern;
 use crate::base::wildcard::Wildcard;
 use crate::guard::authz::argument::{ArgumentCondition, Condition};
 use crate::guard::authz::rule::{Effect, Line, Rule};
@@ -66,7 +67,9 @@ fn rule(
     let networks = list(reader, "networks", "[\"10.0.0.0/8\"]", network);
     let methods = list(reader, "methods", "[\"tools/call\"]", method);
     let tools = wildcards(reader, "tools", "[\"file_*\"]");
-    let resources = wildcards(reader, "resources", "[\"docs://manual/*\"]");
+    let resources = list(reader, "resources", "[\"docs://manual/*\"]", |item| {
+        text(item).map(|text| Wildcard::new(&normal_pattern(&text)))
+    });
     let prompts = wildcards(reader, "prompts", "[\"greeting\"]");
     let arguments = arguments(reader);
     if !arguments.is_empty() && (tools.is_none() && prompts.is_none()) {

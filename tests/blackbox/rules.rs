@@ -124,6 +124,49 @@ fn the_verdict_is_the_same_by_every_way() {
     let acknowledged = stream.message().unwrap();
     let granted = &acknowledged["params"]["notifications"]["resourceSubscriptions"];
     assert_eq!(*granted, json!(["docs://manual/one.txt"]));
+    // As what is proposed for the variable of a template.
+    let proposed = |key| {
+        let params = json!({
+            "ref": { "type": "ref/resource", "uri": "docs://manual/{+path}" },
+            "argument": { "name": "path", "value": "" },
+        });
+        let answer = ask(&server, key, "completion/complete", params).json();
+        answer["result"]["completion"]["values"].clone()
+    };
+    assert!(proposed(ADMIN).as_array().unwrap().contains(&json!("sub/two.md")));
+    assert_eq!(proposed(USER), json!(["one.txt"]));
+}
+
+#[test]
+fn a_rule_is_about_every_spelling_of_a_uri() {
+    let server = server();
+    let session = Session::open(&server, LEGACY[3], USER);
+    let spellings = [
+        "docs://manual/sub/two.md",
+        "DOCS://manual/sub/two.md",
+        "docs://MANUAL/sub/two.md",
+        "docs://manual/%73ub/two.md",
+        "docs://manual/s%75b/%74wo%2Emd",
+        "docs://manual/sub/two%2emd",
+    ];
+    for uri in spellings {
+        let read = |key| ask(&server, key, "resources/read", json!({ "uri": uri })).json();
+        assert!(read(ADMIN).get("result").is_some(), "{uri}");
+        assert!(read(USER).get("error").is_some(), "{uri}");
+        let subscribed = session.send(&request(4, "resources/subscribe", json!({ "uri": uri })));
+        assert!(subscribed.json().get("error").is_some(), "{uri}");
+    }
+    let wishes = json!({ "notifications": { "resourceSubscriptions": spellings } });
+    let listen = modern_request(1, "subscriptions/listen", wishes);
+    let mut stream = server.connect().stream(&Request::modern(&listen).key(USER));
+    let acknowledged = stream.message().unwrap();
+    let granted = &acknowledged["params"]["notifications"]["resourceSubscriptions"];
+    assert!(granted.as_array().is_none_or(Vec::is_empty), "{acknowledged}");
+    // And a rule may be written in any of them.
+    let rules = RULES.replace("docs://manual/sub/*", "Docs://Manual/%73ub/*");
+    let server = Server::start_in(directory(), &settings(&rules));
+    let uri = json!({ "uri": spellings[0] });
+    assert!(ask(&server, USER, "resources/read", uri).json().get("error").is_some());
 }
 
 // B107

@@ -1,6 +1,7 @@
 //! One rule: whom it is about, of what, and whether it allows or denies. All of its conditions must
 //! hold; one that is absent asks for nothing, an empty one holds for nobody.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use serde_json::{Map, Value};
 use super::argument::ArgumentCondition;
 use crate::base::principal::{AuthMethod, Principal};
 use crate::base::transport::Transport;
+use crate::base::uri::normal;
 use crate::base::wildcard::Wildcard;
 use crate::mcp::methods::Method;
 
@@ -62,7 +64,7 @@ pub struct Rule {
     pub methods: Option<Vec<Method>>,
     /// Names of tools.
     pub tools: Option<Vec<Wildcard>>,
-    /// URIs of resources.
+    /// URIs of resources, in their normal form.
     pub resources: Option<Vec<Wildcard>>,
     /// Names of prompts.
     pub prompts: Option<Vec<Wildcard>>,
@@ -137,14 +139,21 @@ impl Rule {
     /// True if it is about this method and thing, whatever the arguments are.
     pub(super) fn concerns(&self, method: Method, thing: Thing<'_>) -> bool {
         let (mut names_things, mut names_this) = (false, false);
-        for (patterns, name) in [
-            (&self.tools, if let Thing::Tool(name) = thing { Some(name) } else { None }),
-            (&self.resources, if let Thing::Resource(name) = thing { Some(name) } else { None }),
-            (&self.prompts, if let Thing::Prompt(name) = thing { Some(name) } else { None }),
-        ] {
+        let (mut tool, mut resource, mut prompt) = (None, None, None);
+        match thing {
+            Thing::None => {}
+            Thing::Tool(name) => tool = Some(Cow::Borrowed(name)),
+            // Every spelling of a URI is the same resource.
+            Thing::Resource(uri) => resource = Some(normal(uri)),
+            Thing::Prompt(name) => prompt = Some(Cow::Borrowed(name)),
+        }
+        for (patterns, name) in
+            [(&self.tools, tool), (&self.resources, resource), (&self.prompts, prompt)]
+        {
             if let Some(patterns) = patterns {
                 names_things = true;
-                names_this |= name.is_some_and(|name| patterns.iter().any(|one| one.matches(name)));
+                names_this |=
+                    name.is_some_and(|name| patterns.iter().any(|one| one.matches(&name)));
             }
         }
         self.methods.as_ref().is_none_or(|all| all.contains(&method))

@@ -9,7 +9,8 @@ use super::inputs;
 use super::tools::writer;
 use crate::backend::context::Context;
 use crate::backend::provider::Arguments;
-use crate::guard::authz::rule::Thing;
+use crate::base::percent::encode_path;
+use crate::guard::authz::rule::{Caller, Place, Thing};
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Call;
 use crate::mcp::errors::RpcError;
@@ -50,10 +51,25 @@ pub fn complete(snapshot: &Arc<Snapshot>, call: &Call) -> Result<Work, Refusal> 
         return Err(Refusal::NotFound(RpcError::unknown_resource(&template, version)));
     };
     let snapshot = Arc::clone(snapshot);
+    let principal = Arc::clone(call.principal());
+    let place = Place::At(call.transport(), call.address());
     Ok(Work::Blocking(Blocking::plain(Arc::new(move |_: &Context| {
-        let values = provider.complete(&template, &name, &prefix);
+        let view = snapshot.policy.for_caller(Caller { principal: &principal, place });
+        let mut values = provider.complete(&template, &name, &prefix);
+        values.retain(|value| {
+            let uri = expanded(&template, &name, value);
+            view.shows(Method::ResourcesRead, Thing::Resource(&uri), Permission::Read)
+        });
         Ok(Outcome::Result(written(&snapshot, version, &values)))
     }))))
+}
+
+/// The URI that a template with this value is (RFC 6570, levels 1 and 2).
+fn expanded(template: &str, name: &str, value: &str) -> String {
+    let mut path = String::new();
+    encode_path(&mut path, value);
+    let segment = path.replace('/', "%2F");
+    template.replace(&format!("{{+{name}}}"), &path).replace(&format!("{{{name}}}"), &segment)
 }
 
 fn written(snapshot: &Snapshot, version: crate::mcp::era::Version, values: &[String]) -> Vec<u8> {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::base::percent::{encode_path, is_unreserved};
 use crate::guard::validate::uri::LONGEST;
 
 /// The longest path, in bytes: the kernel's own limit, which counts a byte at its end.
@@ -81,17 +82,7 @@ impl UriPrefix {
     pub(super) fn uri_for(&self, relative: &str) -> String {
         let mut uri = String::with_capacity(self.text.len() + relative.len());
         uri.push_str(&self.text);
-        for byte in relative.bytes() {
-            if byte == b'/' || is_unreserved(byte) {
-                uri.push(char::from(byte));
-            } else {
-                uri.push('%');
-                for digit in [byte >> 4, byte & 15] {
-                    let digit = char::from_digit(u32::from(digit), 16).unwrap_or_default();
-                    uri.push(digit.to_ascii_uppercase());
-                }
-            }
-        }
+        encode_path(&mut uri, relative);
         uri
     }
 
@@ -202,11 +193,6 @@ fn decode_segment(segment: &str) -> Result<String, UriError> {
     let decoded = String::from_utf8(decoded).map_err(|_| UriError::Encoding)?;
     check_segment(&decoded)?;
     Ok(decoded)
-}
-
-/// RFC 3986, section 2.3.
-fn is_unreserved(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 #[cfg(test)]
