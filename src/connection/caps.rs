@@ -11,6 +11,9 @@ use crate::base::counters::Counters;
 use crate::base::source::source;
 use crate::base::tally::Tally;
 
+/// One address may have one of so many parts of the handshakes at once.
+const SHARES: usize = 4;
+
 /// The count; see the module.
 #[derive(Debug)]
 pub struct Caps {
@@ -25,6 +28,8 @@ struct State {
     count: usize,
     handshakes: usize,
     by_address: Tally<IpAddr>,
+    /// Those that have not shaken hands yet.
+    shaking: Tally<IpAddr>,
 }
 
 /// One connection that is counted.
@@ -38,7 +43,7 @@ pub struct Place {
 
 impl Caps {
     /// At most `all` connections, `per_address` of one address, and `handshakes` that have not
-    /// shaken hands yet.
+    /// shaken hands yet, a quarter of them of one address.
     pub fn new(all: usize, per_address: usize, handshakes: usize) -> Arc<Self> {
         Arc::new(Self { all, per_address, handshakes, state: Mutex::default() })
     }
@@ -50,15 +55,28 @@ impl Caps {
     pub fn admit(self: &Arc<Self>, address: Option<IpAddr>, is_handshaking: bool) -> Option<Place> {
         let address = address.map(source);
         let mut state = self.state.lock();
-        if state.count >= self.all || is_handshaking && state.handshakes >= self.handshakes {
+        if state.count >= self.all || is_handshaking && !self.may_shake_hands(&state, address) {
             return None;
         }
         if address.is_some_and(|address| !state.by_address.enter(address, self.per_address)) {
             return None;
         }
         state.count += 1;
-        state.handshakes += usize::from(is_handshaking);
+        if is_handshaking {
+            state.handshakes += 1;
+            if let Some(address) = address {
+                state.shaking.enter(address, usize::MAX);
+            }
+        }
         Some(Place { caps: Arc::clone(self), address, is_handshaking })
+    }
+
+    /// True if there is a place for one more that has not shaken hands yet. Nobody gets more than
+    /// their share, or one address that sends nothing would keep all others out.
+    fn may_shake_hands(&self, state: &State, address: Option<IpAddr>) -> bool {
+        let share = (self.handshakes / SHARES).max(1);
+        let own = address.map_or(0, |address| state.shaking.count(&address));
+        state.handshakes < self.handshakes && own < share
     }
 
     /// How many there are.
@@ -76,7 +94,7 @@ impl Place {
         let address = source(address);
         let mut state = self.caps.state.lock();
         if std::mem::take(&mut self.is_handshaking) {
-            state.end_handshake();
+            state.end_handshake(self.address);
         }
         if self.address.is_none() {
             if !state.by_address.enter(address, self.caps.per_address) {
@@ -90,8 +108,12 @@ impl Place {
 }
 
 impl State {
-    fn end_handshake(&mut self) {
+    /// One that began from this address, as far as that was known, shakes hands no more.
+    fn end_handshake(&mut self, address: Option<IpAddr>) {
         self.handshakes = self.handshakes.saturating_sub(1);
+        if let Some(address) = address {
+            self.shaking.leave(&address);
+        }
     }
 }
 
@@ -100,7 +122,7 @@ impl Drop for Place {
         let mut state = self.caps.state.lock();
         state.count = state.count.saturating_sub(1);
         if self.is_handshaking {
-            state.end_handshake();
+            state.end_handshake(self.address);
         }
         if let Some(address) = self.address {
             state.by_address.leave(&address);
@@ -131,18 +153,21 @@ mod tests {
 
     #[test]
     fn who_does_not_shake_hands_takes_no_place_of_those_who_have() {
-        let caps = Caps::new(10, 10, 2);
-        let ip = IpAddr::from([127, 0, 0, 1]);
-        let mut one = caps.admit(Some(ip), true).unwrap();
-        let other = caps.admit(Some(ip), true).unwrap();
-        assert!(caps.admit(Some(ip), true).is_none());
-        assert!(caps.admit(Some(ip), false).is_some(), "there is none to shake");
-        one.end_handshake(ip, &Counters::default()).unwrap();
-        one.end_handshake(ip, &Counters::default()).unwrap();
-        let third = caps.admit(Some(ip), true).unwrap();
-        assert!(caps.admit(Some(ip), true).is_none());
-        drop((one, other, third));
-        assert_eq!((caps.count(), caps.state.lock().handshakes), (0, 0));
+        let caps = Caps::new(10, 10, 5);
+        let address = |n: u8| IpAddr::from([127, 0, 0, n]);
+        let shake = |n: u8| caps.admit(Some(address(n)), true);
+        let mut one = shake(1).unwrap();
+        assert!(shake(1).is_none(), "it has its share");
+        let others: Vec<_> = (2..=5).map(|n| shake(n).unwrap()).collect();
+        assert!(shake(6).is_none(), "there are too many in all");
+        assert!(caps.admit(Some(address(1)), false).is_some(), "there is none to shake");
+        one.end_handshake(address(1), &Counters::default()).unwrap();
+        one.end_handshake(address(1), &Counters::default()).unwrap();
+        let again = shake(1).unwrap();
+        assert!(shake(1).is_none() && shake(6).is_none());
+        drop((one, others, again));
+        let state = caps.state.lock();
+        assert!(state.count == 0 && state.handshakes == 0 && state.shaking.is_empty());
     }
 
     #[test]

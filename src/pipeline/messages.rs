@@ -25,6 +25,7 @@ use crate::guard::validate::{answer, notice};
 use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
 use crate::mcp::meta::claimed_version;
+use crate::mcp::methods::Method;
 use crate::mcp::outlet::{Outlet, Wake};
 use crate::proto::jsonrpc::{self, Id, Malformed, Message, Params};
 
@@ -118,6 +119,11 @@ impl Read {
     fn presented(&self) -> Presented<'_> {
         let credential = self.credential.as_ref();
         credential.map_or(Presented::Nothing, |secret| presented_in(secret.expose()))
+    }
+
+    fn is_initialize(&self) -> bool {
+        let Ok(Message::Request { method, .. }) = &self.message else { return false };
+        Method::from_name(method) == Some(Method::Initialize)
     }
 
     fn is_request(&self) -> bool {
@@ -249,9 +255,12 @@ impl MessageRoad {
             return None;
         }
         let proved = self.proved.lock();
-        // A request of the modern era stands alone; what is no request belongs to one.
+        // A request of the modern era stands alone, but where its connection has proved itself
+        // before it spoke of messages; what is no request belongs to one.
+        let stands_alone = read.is_modern && self.transport != Transport::WebSocket;
+        let whole = proved.whole.as_ref().filter(|_| !(stands_alone && read.is_request()));
         let last = proved.last.as_ref().filter(|_| !read.is_request());
-        proved.whole.as_ref().or(last).cloned()
+        whole.or(last).cloned()
     }
 
     fn vouch(
@@ -309,10 +318,10 @@ impl MessageRoad {
         if session.is_some_and(|session| session.principal.key != principal.key) {
             return self.refuse(asking, &Refusal::NoSession);
         }
-        let proves_whole = is_handshake && asking.read.is_request();
-        if proves_whole && !self.take_seat(&asking, &principal) {
+        if asking.read.is_request() && !self.take_seat(&asking, &principal) {
             return self.refuse(asking, &TOO_MANY_CONNECTIONS);
         }
+        let proves_whole = asking.read.is_initialize();
         {
             let mut proved = self.proved.lock();
             if proves_whole {

@@ -79,6 +79,20 @@ fn other_revisions_have_no_batches() {
 }
 
 #[test]
+fn a_batch_that_claims_another_era_in_its_head_is_refused() {
+    let server = fixture::server();
+    let session = server.session(VERSION);
+    let batch = json!([request(1, "tools/call", call("echo", json!({ "text": "smuggled" })))]);
+    for claimed in [MODERN, "1999-01-01", "", "x"] {
+        let asked = session.post(&batch).header("MCP-Protocol-Version", claimed);
+        let response = server.send(&asked.header("Mcp-Method", "tools/list"));
+        assert_eq!(response.status, 400, "{claimed:?}");
+        assert!(!String::from_utf8_lossy(&response.body).contains("smuggled"), "{claimed:?}");
+    }
+    assert_eq!(send(&session, &batch).len(), 1);
+}
+
+#[test]
 fn a_batch_is_bounded_and_is_no_way_to_begin_a_session() {
     let server = fixture::server();
     let session = server.session(VERSION);

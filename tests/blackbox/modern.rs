@@ -164,6 +164,33 @@ fn an_unknown_version_is_told_which_are_known() {
 }
 
 #[test]
+fn an_unknown_version_is_told_of_whatever_the_body_says() {
+    let server = fixture::server();
+    for version in ["1999-01-01", "2099-01-01", "", "x y"] {
+        for message in [
+            request(1, "tools/list", json!({})),
+            request(1, "initialize", json!({})),
+            json!({"jsonrpc": "2.0", "method": "notifications/anything"}),
+        ] {
+            let asked = Request::post(&message).header("MCP-Protocol-Version", version);
+            let response = server.send(&asked);
+            assert_eq!((response.status, response.code()), (400, -32022), "{version:?} {message}");
+            assert_eq!(response.json()["error"]["data"]["supported"], json!([MODERN]));
+        }
+    }
+    let notice = |version: &str| {
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": version});
+        let message = json!({
+            "jsonrpc": "2.0", "method": "notifications/anything", "params": {"_meta": meta}
+        });
+        server.send(&Request::post(&message).header("MCP-Protocol-Version", MODERN))
+    };
+    assert_eq!(notice(MODERN).status, 202);
+    let other = notice("2099-01-01");
+    assert_eq!((other.status, other.code()), (400, -32020));
+}
+
+#[test]
 fn methods_that_are_gone_or_never_were_are_not_found() {
     let server = fixture::server();
     for method in [

@@ -283,12 +283,17 @@ fn handshakes_that_fail_are_counted_by_their_reasons() {
 // C48
 #[test]
 fn who_never_shakes_hands_keeps_out_only_others_like_it() {
-    let limits = "[limits]\nmax_handshakes = 2\n[tls]\nhandshake_timeout_ms = 60000\n";
+    let limits = "[limits]\nmax_handshakes = 4\n[tls]\nhandshake_timeout_ms = 60000\n";
     let server = Server::start(&Settings::with(limits).over_tls());
     let mut open = server.connect();
     let ask = || crate::tokens::echo(crate::harness::ADMIN);
     open.exchange(&ask());
-    let half: Vec<Connection> = (0..2).map(|_| Connection::plain(server.address())).collect();
+    // One address has its share of the places, and takes none of those of others.
+    let from = |last| Connection::plain_from([127, 0, 0, last], server.address());
+    let mut half = vec![from(2)];
+    until(|| from(2).is_closed());
+    assert!(server.connect().try_exchange(&ask()).is_some());
+    half.extend((3..=5).map(from));
     // Once there is no place left, who comes is sent away, and who was there goes on.
     until(|| server.connect().try_exchange(&ask()).is_none());
     assert!(server.counter("connections_refused") >= 1);

@@ -72,6 +72,14 @@ fn each_modern_request_proves_itself() {
     assert!(nobody["error"]["message"].as_str().unwrap().contains("Authentication"));
     // What one user may not, another on the same connection may.
     assert_eq!(said(&lines.ask(&by(modern_echo(4, "four"), USER))), "four");
+    // Nor is it known from requests of the other era, or from a whole handshake.
+    let ping = request(5, "ping", json!({}));
+    assert_eq!(lines.ask(&by(ping.clone(), ADMIN))["result"], json!({}));
+    assert_eq!(code(&lines.ask(&modern_echo(6, "six"))), -32600);
+    assert_eq!(code(&lines.ask(&ping)), -32600, "only a handshake proves it for what follows");
+    let mut session = Lines::session(&mut server, LEGACY[3], ADMIN);
+    assert_eq!(code(&session.ask(&modern_echo(7, "seven"))), -32600);
+    assert_eq!(said(&session.ask(&echo(8, "eight"))), "eight");
 }
 
 #[test]
@@ -380,6 +388,9 @@ fn connections_of_one_user_have_a_bound_and_come_back() {
     assert!(third.is_closed());
     let mut other = Lines::session(&mut server, LEGACY[3], USER);
     assert_eq!(said(&other.ask(&echo(2, "mine"))), "mine");
+    let modern = by(modern_echo(3, "modern"), ADMIN);
+    assert!(Lines::plain(&mut server).ask(&modern).get("error").is_some(), "these count too");
     drop(open.pop());
     until(|| Lines::plain(&mut server).ask(&hello)["result"].is_object());
+    until(|| Lines::plain(&mut server).ask(&modern)["result"].is_object());
 }

@@ -69,7 +69,16 @@ pub fn check(
             let session = session.filter(|_| malformed.fault == jsonrpc::Fault::Batch);
             let session = session.and_then(|id| find_session(id, metered.principal()));
             if let Some(session) = session.filter(|session| session.version.has_batches()) {
-                return Ok(Incoming::Batch(metered, session));
+                // What another revision is claimed for, others may have read otherwise.
+                return match (header, version.era()) {
+                    (Ok(_), Era::Legacy) => Ok(Incoming::Batch(metered, session)),
+                    (Ok(_), Era::Modern) => {
+                        let what = "does not name the version of the session";
+                        let error = RpcError::header_mismatch("MCP-Protocol-Version", what);
+                        Err(refused(Refusal::invalid(error), None, version, None))
+                    }
+                    (Err(error), _) => Err(refused(Refusal::invalid(error), None, version, None)),
+                };
             }
             let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
             return Err(refused(Refusal::invalid(error), malformed.id, version, None));
@@ -179,6 +188,9 @@ fn modern(
     header: &str,
     message: Message,
 ) -> Result<Incoming, Refusal> {
+    if let Message::Request { params, .. } | Message::Notification { params, .. } = &message {
+        check_version(header, params).map_err(Refusal::invalid)?;
+    }
     let (id, method, params) = match message {
         Message::Request { id, method, params } => (id, method, params),
         Message::Notification { .. } => return Ok(Incoming::Notice(Notice::Other, None)),
@@ -188,14 +200,6 @@ fn modern(
         }
     };
     let meta = RequestMeta::modern(&params).map_err(Refusal::invalid)?;
-    let claimed = claimed_version(&params).and_then(Value::as_str).unwrap_or_default();
-    if claimed != header {
-        let error = RpcError::header_mismatch(
-            "MCP-Protocol-Version",
-            "does not name the version of the body",
-        );
-        return Err(Refusal::invalid(error));
-    }
     mirrored(head, METHOD_HEADER, Some(&method), false).map_err(Refusal::invalid)?;
     // What this era does not have is called unknown, and not wrongly mirrored.
     let known = Method::from_name(&method).filter(|known| known.span().reaches(Era::Modern));
@@ -206,6 +210,17 @@ fn modern(
     }
     modern_call(metered, id, known, params, meta, claimed_or(header))
         .map(|call| Incoming::Call(Box::new(call)))
+}
+
+/// A message speaks one version, in its head and in its body, and one that there is. What says
+/// nothing of it in its body is told so where it must.
+fn check_version(header: &str, params: &Params) -> Result<(), RpcError> {
+    let claimed = claimed_version(params).and_then(Value::as_str);
+    if claimed.is_some_and(|claimed| claimed != header) {
+        let what = "does not name the version of the body";
+        return Err(RpcError::header_mismatch("MCP-Protocol-Version", what));
+    }
+    claimed_or(header).map(drop)
 }
 
 /// The version a modern request speaks, or the name it gave.

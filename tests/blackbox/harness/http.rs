@@ -111,6 +111,17 @@ impl Connection {
         Self::over(Socket::Plain(connect(address)))
     }
 
+    /// A connection without TLS from this address of the loopback network.
+    pub fn plain_from(source: [u8; 4], address: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let socket = TcpStream::from(socket);
+        dress(&socket).unwrap();
+        Self::over(Socket::Plain(socket))
+    }
+
     /// A connection with TLS, whose handshake happens with the first bytes.
     pub fn tls(address: SocketAddr, config: Arc<ClientConfig>) -> Self {
         Self::tls_behind(b"", address, config)
@@ -334,12 +345,13 @@ impl Connection {
     }
 }
 
+fn dress(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    socket.set_read_timeout(Some(DEADLINE))?;
+    socket.set_write_timeout(Some(DEADLINE))
+}
+
 fn connect(address: SocketAddr) -> TcpStream {
-    let dress = |socket: &TcpStream| -> io::Result<()> {
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(DEADLINE))?;
-        socket.set_write_timeout(Some(DEADLINE))
-    };
     let socket = TcpStream::connect_timeout(&address, DEADLINE).unwrap();
     dress(&socket).unwrap();
     socket
