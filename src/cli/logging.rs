@@ -21,6 +21,8 @@ pub(super) fn start(level: LogLevel) {
     };
     let started = Builder::new()
         .filter_level(LevelFilter::Trace)
+        // It warns of what any stranger may send.
+        .filter_module("rustls", LevelFilter::Error)
         .target(Target::Stderr)
         .format(|out, record| {
             let message = record.args().to_string();

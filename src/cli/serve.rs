@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use super::arguments::ServeOptions;
 use super::{CONFIGURATION, complain, logging, say};
 use crate::config::{self, Configuration, Problems, SystemSources};
-use crate::server::{Builder, Server, StartError};
+use crate::server::{Builder, Server, StartError, check_files};
 
 /// Serves, or only checks.
 pub(super) fn run(options: &ServeOptions) -> ExitCode {
@@ -20,6 +20,11 @@ pub(super) fn run(options: &ServeOptions) -> ExitCode {
     if options.check {
         for warning in &configuration.warnings {
             complain(&format!("warning: {warning}"));
+        }
+        logging::start(configuration.log.level);
+        if let Err(error) = check_files(&configuration) {
+            complain(&format!("{}: {error}", source_of(options)));
+            return ExitCode::from(CONFIGURATION);
         }
         return say("the configuration is good\n");
     }
@@ -43,6 +48,11 @@ pub(super) fn run(options: &ServeOptions) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What a problem is said to be in.
+fn source_of(options: &ServeOptions) -> String {
+    options.config.as_ref().map_or_else(|| "erlmcp".into(), |path| path.display().to_string())
 }
 
 fn load(options: &ServeOptions) -> Result<Configuration, Problems> {

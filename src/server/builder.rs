@@ -36,7 +36,7 @@ impl fmt::Display for StartError {
             Self::Configuration(problems) => problems.fmt(f),
             Self::Offer(error) => write!(f, "cannot offer {error}"),
             Self::System(what, error) => write!(f, "{what}: {error}"),
-            Self::Tls(what) => f.write_str(what),
+            Self::Tls(what) => write!(f, "tls: {what}"),
         }
     }
 }

@@ -14,7 +14,17 @@ mod tls;
 pub(crate) mod verification;
 mod watch;
 
+use crate::config::Configuration;
+
 pub use builder::{Builder, StartError};
 pub use first_start::FirstKey;
 pub use running::Server;
 pub(crate) use snapshot::permission_of_tool;
+
+/// Reads the files that a configuration names for TLS, as a start would, and starts nothing.
+///
+/// # Errors
+/// One of them cannot be used.
+pub(crate) fn check_files(configuration: &Configuration) -> Result<(), StartError> {
+    configuration.network_tls().map_or(Ok(()), tls::check)
+}

@@ -34,7 +34,7 @@ pub(super) fn server_config(
     let versions = versions(&settings.versions);
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions)
-        .map_err(|error| StartError::Tls(format!("tls.versions: {error}")))?;
+        .map_err(|error| StartError::Tls(format!("versions: {error}")))?;
     let builder = match client_verifier(settings, provider)? {
         Some(verifier) => builder.with_client_cert_verifier(verifier),
         None => builder.with_no_client_auth(),
@@ -50,6 +50,13 @@ pub(super) fn server_config(
     config.ticketer = ring::Ticketer::new()
         .map_err(|error| StartError::Tls(format!("no keys for session tickets: {error}")))?;
     Ok(config)
+}
+
+/// Reads all files of these settings, as a start does, and makes none.
+pub(super) fn check(settings: &TlsSettings) -> Result<(), StartError> {
+    let provider = Arc::new(ring::default_provider());
+    Identities::check(settings, &provider)?;
+    client_verifier(settings, provider).map(drop)
 }
 
 /// The certificate of the authority that clients must trust, if it is our own.
@@ -88,8 +95,12 @@ pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
     match read() {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(StartError::Tls(format!("{}: holds no certificate", path.display()))),
-        Err(error) => {
-            Err(StartError::Tls(format!("{}: no PEM certificates: {error:?}", path.display())))
+        Err(rustls_pki_types::pem::Error::Io(error)) => {
+            Err(StartError::Tls(format!("{}: {error}", path.display())))
+        }
+        Err(_) => {
+            let what = "holds something else than whole certificates in PEM";
+            Err(StartError::Tls(format!("{}: {what}", path.display())))
         }
     }
 }

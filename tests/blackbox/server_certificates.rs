@@ -2,13 +2,15 @@
 //! authority says of it, and as its profile wants them; and what is counted when a handshake fails.
 //! OpenSSL is the client.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::certificates::Authority;
 use crate::harness::fixture;
 use crate::harness::http::Connection;
-use crate::harness::process::{Directory, ECHO, Server, Settings};
+use crate::harness::process::{Directory, ECHO, Server, Settings, program, run};
 use crate::harness::until;
 
 const EC: &[&str] = &["EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
@@ -144,28 +146,107 @@ fn what_the_authority_says_is_shown_as_long_as_it_holds() {
     say(&authority, "late", &["-ndays", "1"]);
     server.wait_for("files of TLS have changed; configuration 2 is in force");
     assert!(status(&server, "late.example"));
-    // What is none, or another certificate's, changes nothing.
+    // What is none changes nothing.
     let responses = ["first", "late"].map(|name| {
         let path = authority.directory.file(&format!("{name}.ocsp"));
         std::fs::read(path).unwrap()
     });
     let [own, other] = &responses;
+    let file = authority.directory.file("first.ocsp");
     for (bytes, what) in [
-        (&other[..], "tells nothing of this certificate"),
         (&own[..own.len() - 1], "is no OCSP response"),
         (b"\x30\x03\x0a\x01\x06", "holds a refusal"),
     ] {
-        std::fs::write(authority.directory.file("first.ocsp"), bytes).unwrap();
+        std::fs::write(&file, bytes).unwrap();
         server.signal(rustix::process::Signal::HUP);
         server.wait_for("the configuration stays as it was");
         let told = server.wait_for(what);
         assert!(told.contains("first.ocsp"), "{told}");
         assert!(status(&server, "first.example"));
     }
+    // What was said of the former certificate, or is not there yet, does not hold up a new one.
+    std::fs::write(&file, other).unwrap();
+    server.signal(rustix::process::Signal::HUP);
+    server.wait_for("first.ocsp: tells nothing of this certificate, and is not shown");
+    server.wait_for("is in force");
+    assert!(!status(&server, "first.example"));
+    std::fs::remove_file(&file).unwrap();
+    server.wait_for("first.ocsp: is missing, and is not shown");
+    server.wait_for("files of TLS have changed");
     authority.revoke("first");
     say(&authority, "first", &["-ndays", "1"]);
     server.signal(rustix::process::Signal::HUP);
     server.wait_for("does not say that it is good");
+}
+
+#[test]
+fn a_check_reads_the_files_as_a_start_does() {
+    let authority = Authority::new();
+    for name in ["first", "other"] {
+        issue(&authority, name, "DNS:first.example", EC);
+    }
+    let file = |name: &str| authority.directory.file(name);
+    let whole = std::fs::read_to_string(file("first.pem")).unwrap();
+    authority.directory.write("half.pem", &whole[..whole.len() / 2]);
+    authority.directory.write("text.pem", "no certificate");
+    authority.directory.write("text.key", "no key");
+    authority.directory.write("text.ocsp", "no response");
+    let check = |more: &str| {
+        let tls = format!(
+            "[tls]\n{}",
+            more.replace('@', &authority.directory.path().display().to_string())
+        );
+        let directory = Directory::new();
+        let settings = Settings::with(&tls).over_tls();
+        let path = directory.write("erlmcp.toml", &settings.text(&directory));
+        let output = run(&mut program(&["serve", "--check", "--config", path.to_str().unwrap()]));
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let pair = |certificate: &str, key: &str| {
+        format!("certfile = \"@/{certificate}\"\nkeyfile = \"@/{key}\"\n")
+    };
+    let good = pair("first.pem", "first.key");
+    let (code, said) = check(&good);
+    assert_eq!(code, Some(0), "{said}");
+    for (files, culprit, what) in [
+        (pair("first.pem", "other.key"), "other.key", "cannot be used together"),
+        (pair("half.pem", "first.key"), "half.pem", "whole certificates"),
+        (pair("text.pem", "first.key"), "text.pem", "certificate"),
+        (pair("first.pem", "text.key"), "text.key", "no whole private key"),
+        (format!("{good}ocspfile = \"@/text.ocsp\"\n"), "text.ocsp", "no OCSP response"),
+        (format!("{good}cacertfile = \"@/text.pem\"\n"), "text.pem", "certificate"),
+    ] {
+        let (code, said) = check(&files);
+        assert_eq!(code, Some(78), "{files}: {said}");
+        let line = said.lines().find(|line| line.contains("erlmcp.toml: tls: ")).unwrap_or(&said);
+        assert!(line.contains(culprit) && line.contains(what), "{files}: {said}");
+    }
+}
+
+#[test]
+fn a_certificate_that_is_over_is_told_of() {
+    let authority = Authority::new();
+    let over = ["-startdate", "20200101000000Z", "-enddate", "20210101000000Z"];
+    authority.sign_key("old", "DNS:old.example", "serverAuth", &over, EC);
+    let server = serve(&authority, &["old"], "");
+    assert!(server.has_said("old.pem: is over since 2021-01-01T00:00:00"));
+}
+
+#[test]
+fn a_key_that_others_may_read_is_not_taken_when_it_is_replaced_either() {
+    let authority = Authority::new();
+    for name in ["first", "next"] {
+        issue(&authority, name, "DNS:first.example", EC);
+    }
+    let mut server = serve(&authority, &["first"], "");
+    let file = |name: &str| authority.directory.file(name);
+    std::fs::copy(file("next.pem"), file("first.pem")).unwrap();
+    std::fs::set_permissions(file("next.key"), Permissions::from_mode(0o644)).unwrap();
+    std::fs::rename(file("next.key"), file("first.key")).unwrap();
+    server.wait_for("first.key: may be read by others");
+    // It is looked at again once only that has changed.
+    std::fs::set_permissions(file("first.key"), Permissions::from_mode(0o600)).unwrap();
+    server.wait_for("files of TLS have changed; configuration 2 is in force");
 }
 
 #[test]
@@ -179,7 +260,7 @@ fn certificates_that_nobody_would_get_are_refused() {
         ("nameless.pem", "nameless.key", "has no DNS name"),
         ("other.pem", "first.key", "cannot be used together"),
         ("other.key", "other.key", "holds no certificate"),
-        ("other.pem", "other.pem", "no private key"),
+        ("other.pem", "other.pem", "no whole private key"),
     ] {
         let directory = Directory::new();
         std::fs::set_permissions(file(key), std::os::unix::fs::PermissionsExt::from_mode(0o600))

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::connection::settings::{CertificateFiles, TlsIdentity, TlsSettings};
 
-/// What of a file changes with its content: where it lies, its length and when it was written.
+/// What of a file changes with its content, its owner and who may read it: where it lies, its
+/// length and when any of these was changed.
 type Stamp = (u64, u64, u64, i64, i64);
 
 /// The files, as they were when they were looked at last.
@@ -48,12 +49,13 @@ impl TlsFiles {
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let facts = fs::metadata(path).ok()?;
-    Some((facts.dev(), facts.ino(), facts.len(), facts.mtime(), facts.mtime_nsec()))
+    Some((facts.dev(), facts.ino(), facts.len(), facts.ctime(), facts.ctime_nsec()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn what_is_written_replaced_or_removed_has_changed_once() {
@@ -70,6 +72,8 @@ mod tests {
         fs::write(&other, "2").unwrap();
         fs::rename(&other, &path).unwrap();
         assert!(files.have_changed(), "one that was written earlier stands in its place");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(files.have_changed(), "others may read it");
         fs::remove_file(&path).unwrap();
         assert!(files.have_changed());
         fs::remove_dir(directory).unwrap();

@@ -13,15 +13,34 @@ const NONE: &str = "is no OCSP response in DER";
 ///
 /// # Errors
 /// It is no response, one about another certificate, or says anything but that this one is good.
-pub(super) fn valid_until(response: &[u8], serial: &[u8]) -> Result<u64, &'static str> {
-    let mut answers = answers(response)?;
+pub(super) fn valid_until(response: &[u8], serial: &[u8]) -> Result<u64, Unusable> {
+    let mut answers = answers(response).map_err(Unusable::Bad)?;
     while !answers.is_empty() {
-        let one = answers.sequence().and_then(Single::read).ok_or(NONE)?;
+        let one = answers.sequence().and_then(Single::read).ok_or(Unusable::Bad(NONE))?;
         if one.serial == serial {
-            return if one.is_good { Ok(one.until) } else { Err("does not say that it is good") };
+            let bad = Unusable::Bad("does not say that it is good");
+            return if one.is_good { Ok(one.until) } else { Err(bad) };
         }
     }
-    Err("tells nothing of this certificate; fetch it for this one")
+    Err(Unusable::Other("tells nothing of this certificate"))
+}
+
+/// Why a response is not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unusable {
+    /// It is none, or an authority does not vouch.
+    Bad(&'static str),
+    /// It is about another certificate: the former one, as a rule.
+    Other(&'static str),
+}
+
+impl Unusable {
+    /// The reason.
+    pub(super) fn what(self) -> &'static str {
+        match self {
+            Self::Bad(what) | Self::Other(what) => what,
+        }
+    }
 }
 
 /// What is said of one certificate.

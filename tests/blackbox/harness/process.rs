@@ -293,6 +293,11 @@ impl Server {
         }
     }
 
+    /// True if it has said a line with this text on standard error before now.
+    pub fn has_said(&self, text: &str) -> bool {
+        self.seen.iter().any(|line| line.contains(text))
+    }
+
     /// What it says on standard output up to a line that ends with this.
     pub fn output_through(&self, end: &str) -> String {
         let mut text = String::new();
