@@ -1,6 +1,7 @@
 //! Who is it, and is it too much: asked of every request and message that has come over a network,
 //! in this order, whatever it has come over.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::exchange::Exchange;
@@ -28,16 +29,16 @@ pub(super) enum Unmetered {
 pub(super) fn comes_too_often(
     snapshot: &Snapshot,
     credentials: &Credentials<'_>,
-    admitted: &Admitted,
+    address: Option<IpAddr>,
     now: Now,
 ) -> Option<Refusal> {
-    let address = admitted.address()?;
-    let authentication = &snapshot.authentication;
-    let identity = || authentication.identity(credentials);
-    let early = snapshot.rate.before_authentication(address, credentials.tag(), identity, now);
+    let (address, authentication) = (address?, &snapshot.authentication);
     // Who presents nothing is told to authenticate, however often it asks.
-    let asks_in_vain = authentication.is_on() && credentials.are_absent();
-    early.err().filter(|_| !asks_in_vain)
+    if authentication.is_on() && credentials.are_absent() {
+        return None;
+    }
+    let identity = || authentication.identity(credentials);
+    snapshot.rate.before_authentication(address, credentials.tag(), identity, now).err()
 }
 
 /// Who is it, and is it too much? Also: can it be recorded?

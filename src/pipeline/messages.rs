@@ -226,7 +226,7 @@ impl MessageRoad {
         }
         let too_much = {
             let credentials = asking.snapshot.authentication.tagged(asking.read.presented());
-            comes_too_often(&asking.snapshot, &credentials, &admitted, now)
+            comes_too_often(&asking.snapshot, &credentials, Some(address), now)
         };
         match too_much {
             Some(refusal) => self.refuse(asking, &refusal),

@@ -147,20 +147,33 @@ pub fn enter(
         }
         Ok(Passage::Metadata) => return Err(Stop::Reply(metadata(exchange, face, cors))),
         Err(refusal) => {
-            return Err(Stop::Reply(refuse(exchange, &refusal, None, version_of(head), cors)));
+            // Nobody may ask for nothing as fast as they can.
+            let too_fast = snapshot.rate.stranger(address, now).err();
+            let close = too_fast.is_some();
+            let refusal = too_fast.unwrap_or(refusal);
+            let reply = refuse(exchange, &refusal, None, version_of(head), cors);
+            return Err(Stop::Reply(Reply { close: close || reply.close, ..reply }));
         }
     };
     let known = Known { exchange, snapshot, purpose, accepts, cors };
     let (presented, is_ticket) = known.presented(head);
     let credentials = known.snapshot.authentication.tagged(presented);
-    if let Some(refusal) = comes_too_often(&known.snapshot, &credentials, &admitted, now) {
-        return Err(known.refuse(head, &refusal));
-    }
     if is_ticket {
         return known.redeem(head, admitted, &credentials, now);
     }
+    if let Some(refusal) = comes_too_often(&known.snapshot, &credentials, Some(address), now) {
+        return Err(known.refuse(head, &refusal));
+    }
+    let is_nobody = credentials.are_absent() && peer.certificate.is_none();
+    let is_asked = known.snapshot.authentication.is_on();
+    let is_too_fast = is_nobody && is_asked && known.snapshot.rate.stranger(address, now).is_err();
     let asking = Asking { head, peer, reader, rounds: 0, now };
-    known.identify(&asking, admitted, &credentials)
+    let entered = known.identify(&asking, admitted, &credentials);
+    match entered {
+        // It is told to authenticate, and has to come back for that.
+        Err(Stop::Reply(reply)) if is_too_fast => Err(Stop::Reply(Reply { close: true, ..reply })),
+        entered => entered,
+    }
 }
 
 /// The same once more, for a request that has waited: long enough if `is_late`.
@@ -196,7 +209,8 @@ impl Known {
         }
     }
 
-    /// Lets a page in that has shown a ticket.
+    /// Lets a page in that has shown a ticket. A good one passes the lockout of its source, as the
+    /// credential does that it was got with.
     fn redeem(
         mut self,
         head: &Head,
@@ -214,6 +228,10 @@ impl Known {
             authentication.vouch_again(admitted, &principal, unix_seconds(), now)
         });
         if let (Err(Refusal::BadCredentials(_)), Some(address)) = (&known, address) {
+            let too_often = comes_too_often(&self.snapshot, credentials, Some(address), now);
+            if let Some(refusal) = too_often {
+                return Err(self.refuse(head, &refusal));
+            }
             let identity = authentication.identity(credentials);
             self.snapshot.rate.failed(address, credentials.tag(), identity.as_ref(), now);
         }

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::harness::http::{Request, Response};
 use crate::harness::process::{Server, Settings};
+use crate::harness::websocket::upgrade;
 use crate::harness::{ADMIN, GUEST, USER, modern_request};
 
 const WRONG: &str = "wrong-key-0123456789abcdef0123456789";
@@ -93,12 +94,68 @@ fn who_presents_nothing_is_told_to_authenticate_however_often_it_asks() {
     let limits = "max_failures = 5\nmax_attempts_per_second = 1\nburst = 2\n\
                   address_attempts_per_second = 2";
     let server = Server::start(&Settings::default().over_tls().limited(limits));
-    let mut connection = server.connect();
+    let mut closed = 0;
     for round in 0..20 {
-        let response = connection.exchange(&ask().anonymous());
-        assert_eq!(response.status, 401, "round {round}");
-        assert!(response.header("www-authenticate").is_some());
+        let mut connection = server.connect();
+        for _ in 0..2 {
+            let response = connection.exchange(&ask().anonymous());
+            assert_eq!(response.status, 401, "round {round}");
+            assert!(response.header("www-authenticate").is_some());
+            if response.header("connection") == Some("close") {
+                closed += 1;
+                break;
+            }
+        }
     }
+    assert!(closed >= 10, "who asks too fast has to come back for each answer: {closed}");
+}
+
+#[test]
+fn who_asks_for_nothing_that_there_is_has_a_rate_too() {
+    let limits = "max_attempts_per_second = 1000\nburst = 5\naddress_attempts_per_second = 5";
+    let server = Server::start(&Settings::default().limited(limits));
+    let mut connection = server.connect();
+    let mut seen = Vec::new();
+    for target in ["/none", "/.env", "/admin", "/none", "/x", "/y", "/z"] {
+        let response = connection.exchange(&ask().anonymous().target(target));
+        seen.push(response.status);
+        if response.header("connection") == Some("close") {
+            break;
+        }
+    }
+    assert_eq!(seen, [404, 404, 404, 404, 404, 429]);
+    assert!(connection.is_closed());
+}
+
+// B114
+#[test]
+fn a_ticket_passes_the_lockout_of_its_source() {
+    let limits = "max_failures = 3\nbackoff_levels = [0]\nblock_duration_ms = 300000\n\
+                  max_attempts_per_second = 10000";
+    let mut settings = Settings::default().limited(limits);
+    settings.rest.push_str("[transports.websocket]\n");
+    let server = Server::start(&settings);
+    let host = format!("localhost:{}", server.address().port());
+    let page = format!("http://{host}");
+    let dressed = |asked: Request| asked.header("Host", &host).header("Origin", &page);
+    let ticket = || {
+        let response = server.send(&dressed(Request::post_bytes(b"").target("/ws")));
+        response.json()["ticket"].as_str().unwrap().to_owned()
+    };
+    let open = |ticket: &str| {
+        let protocols = format!("mcp, erlmcp.ticket.{ticket}");
+        let asked = dressed(upgrade().anonymous()).header("Sec-WebSocket-Protocol", &protocols);
+        let mut connection = server.connect();
+        connection.write(&asked.bytes());
+        connection.response_head().status
+    };
+    assert_eq!(open(&ticket()), 101);
+    for _ in 0..3 {
+        assert_eq!(server.send(&ask().key(WRONG)).status, 401);
+    }
+    assert_eq!(server.send(&ask().key(WRONG)).status, 429, "its source is locked out");
+    assert_eq!(open(&ticket()), 101);
+    assert_eq!(open("0123456789abcdef0123456789abcdef"), 429, "and guessing tickets is no way in");
 }
 
 #[test]

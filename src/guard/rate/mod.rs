@@ -136,8 +136,17 @@ impl RateLimiter {
         if let Some(wait) = self.lockout.wait(source, credential, identity, now) {
             return Err(Refusal::LockedOut(wait));
         }
-        let taken = self.addresses.take(self.hash(source), 0, now);
-        taken.map(|_| ()).map_err(|empty| self.too_many(empty))
+        self.stranger(address, now)
+    }
+
+    /// Counts a request that shows no credential, or is none that anybody could make: is its source
+    /// too fast?
+    pub fn stranger(&self, address: IpAddr, now: Now) -> Result<(), Refusal> {
+        if !self.counts(address) {
+            return Ok(());
+        }
+        let taken = self.addresses.take(self.hash(source(address)), 0, now);
+        taken.map(drop).map_err(|empty| self.too_many(empty))
     }
 
     /// A credential from this address was refused.
