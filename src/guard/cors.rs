@@ -1,5 +1,6 @@
 //! CORS (Fetch standard): what browsers are told about an origin that the gate let in. The headers
-//! go on every response to such a page, errors too, or the page could not read why.
+//! go on every response to such a page, errors too, or the page could not read why; but for those
+//! to what has no head that could be read, which names no page.
 
 use super::settings::HttpSurface;
 use crate::proto::http1::is_token;
@@ -10,7 +11,7 @@ const MCP_REQUEST_HEADERS: &str = "accept, authorization, content-type, last-eve
     mcp-name, mcp-protocol-version, mcp-session-id, x-api-key";
 /// Response headers that a client must be able to read.
 const EXPOSED_HEADERS: &str = "Mcp-Session-Id, MCP-Protocol-Version, RateLimit-Limit, \
-    RateLimit-Remaining, RateLimit-Reset, Retry-After, WWW-Authenticate";
+    RateLimit-Remaining, RateLimit-Reset, Retry-After, WWW-Authenticate, X-Request-Id";
 
 /// Prepared CORS answers of one configuration.
 #[derive(Clone, Debug)]

@@ -13,6 +13,10 @@ use crate::base::transport::Transport;
 use crate::proto::http1::Head;
 use handshake::Handshake;
 
+/// Headers that name another method than the request does: what stands before us may have judged
+/// that, and we would take the other.
+const OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+
 /// What a request over HTTP wants of the endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -73,6 +77,8 @@ pub enum Passage {
     Preflight(String),
     /// Whoever asks is told where to get a token.
     Metadata,
+    /// Whoever asks is told which methods there are.
+    Methods(&'static str),
     /// Go on.
     Enter(Admitted, Purpose, Accepts),
 }
@@ -110,11 +116,14 @@ impl Endpoint {
     /// Lets a request in, or says why not.
     pub fn admit(&self, head: &Head, address: IpAddr) -> Result<Passage, Refusal> {
         let host = head.header_str("host").unwrap_or_default();
-        if !is_served(host, &self.surface.allowed_hosts) {
+        if !is_served(host, &self.surface.allowed_hosts) || !self.is_secured_as_asked(head) {
             return Err(Refusal::ForeignHost);
         }
         let origin = self.allowed_origin(head)?;
         let place = self.place(head.path()).ok_or(Refusal::NoSuchPath)?;
+        if OVERRIDES.iter().any(|name| head.header(name).is_some()) {
+            return Err(Refusal::MethodNotAllowed(place.methods()));
+        }
         let purpose = match (place, head.method()) {
             (Place::Endpoint, "POST") => Purpose::Message,
             (Place::Endpoint, "GET") => Purpose::Stream,
@@ -129,7 +138,10 @@ impl Endpoint {
                     Some(origin) if head.header("access-control-request-method").is_some() => {
                         Ok(Passage::Preflight(origin))
                     }
-                    _ => Err(Refusal::MethodNotAllowed(place.methods())),
+                    _ if head.is_chunked() || head.content_length().unwrap_or(0) > 0 => {
+                        Err(Refusal::MethodNotAllowed(place.methods()))
+                    }
+                    _ => Ok(Passage::Methods(place.methods())),
                 };
             }
             (place, _) => return Err(Refusal::MethodNotAllowed(place.methods())),
@@ -150,6 +162,12 @@ impl Endpoint {
         }
         let admitted = Admitted { transport: Transport::Http, address: Some(address) };
         Ok(Passage::Enter(admitted, purpose, accepts))
+    }
+
+    /// What is asked for over TLS must come over it (RFC 9110 section 7.4).
+    fn is_secured_as_asked(&self, head: &Head) -> bool {
+        let scheme = head.target().get(..8).unwrap_or_default();
+        self.scheme == Scheme::Https || !scheme.eq_ignore_ascii_case("https://")
     }
 
     /// What is at a path, with or without a slash at its end.

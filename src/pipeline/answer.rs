@@ -64,6 +64,7 @@ impl Reply {
             reply.headers.push(("Allow", (*methods).into()));
         }
         if matches!(refusal, Refusal::UpgradeRequired) {
+            reply.headers.push(("Connection", "Upgrade".into()));
             reply.headers.push(("Upgrade", "websocket".into()));
             reply.headers.push(("Sec-WebSocket-Version", handshake::VERSION.into()));
         }

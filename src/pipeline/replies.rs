@@ -33,7 +33,10 @@ pub fn malformed(
     let cors = known.and_then(|(face, head)| cors_of(face, head));
     // What had no head has no id either, as the transport tells it in each of its revisions.
     let version = head.map_or(Version::NEWEST, version_of);
-    Reply { close: true, ..refuse(exchange, refusal, None, version, cors) }
+    let reply = refuse(exchange, refusal, None, version, cors);
+    let has_body = head.is_none_or(|head| head.method() != "HEAD");
+    let body = if has_body { reply.body } else { Body::Empty };
+    Reply { close: true, body, ..reply }
 }
 
 /// Ends an exchange with a refusal and makes its reply.
@@ -60,6 +63,17 @@ pub(super) fn preflight(exchange: Exchange, face: &HttpFace, head: &Head, origin
     exchange.finish(&Ending::Done);
     let requested = head.header_str("access-control-request-headers");
     Reply { cors: Some(face.cors.preflight(origin, requested)), ..Reply::empty(204) }
+}
+
+/// Which methods there are.
+pub(super) fn allowed(
+    exchange: Exchange,
+    methods: &'static str,
+    cors: Option<HeaderBlock>,
+) -> Reply {
+    exchange.finish(&Ending::Done);
+    let headers = vec![("Allow", methods.to_owned())];
+    Reply { headers, cors, ..Reply::empty(204) }
 }
 
 /// Where to get a token: told to anybody, for nobody can know it before.

@@ -9,7 +9,7 @@ use super::batch::{Batch, Posted};
 use super::event_sessions;
 use super::exchange::{Ending, Exchange, Transport};
 use super::identify::{MOST_ROUNDS, Unmetered, comes_too_often, identify, meter};
-use super::replies::{cors_of, metadata, preflight, refuse, version_of};
+use super::replies::{allowed, cors_of, metadata, preflight, refuse, version_of};
 use super::services::Services;
 use super::snapshot::{Door, Snapshot};
 use super::streams::{self, Carried};
@@ -144,6 +144,9 @@ pub fn enter(
         Ok(Passage::Enter(admitted, purpose, accepts)) => (admitted, purpose, accepts),
         Ok(Passage::Preflight(origin)) => {
             return Err(Stop::Reply(preflight(exchange, face, head, &origin)));
+        }
+        Ok(Passage::Methods(methods)) => {
+            return Err(Stop::Reply(allowed(exchange, methods, cors)));
         }
         Ok(Passage::Metadata) => return Err(Stop::Reply(metadata(exchange, face, cors))),
         Err(refusal) => {

@@ -81,13 +81,27 @@ fn there_is_one_path_and_a_slash_at_its_end_is_the_same() {
 #[test]
 fn other_methods_are_refused_and_told_which_are_not() {
     let server = Server::start(&Settings::default());
-    for method in ["PUT", "PATCH", "HEAD", "TRACE", "OPTIONS", "post"] {
+    for method in ["PUT", "PATCH", "HEAD", "TRACE", "post"] {
         let response = server.send(&ask().method(method));
         assert_eq!(response.status, 405, "{method}");
         assert!(response.header("allow").unwrap().contains("POST"), "{method}");
     }
-    let overridden = ask().header("X-HTTP-Method-Override", "DELETE");
-    assert_eq!(server.send(&overridden).status, 200);
+    for header in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"] {
+        assert_eq!(server.send(&ask().header(header, "DELETE")).status, 405, "{header}");
+    }
+    let asked = server.send(&Request::bare("OPTIONS"));
+    assert_eq!((asked.status, asked.body.len()), (204, 0));
+    assert_eq!(asked.header("allow"), Some("POST, GET, DELETE, OPTIONS"));
+    // What is asked for over TLS must come over it, and HEAD has no body whatever is wrong.
+    assert_eq!(server.send(&ask().target("https://localhost/mcp")).status, 421);
+    assert_eq!(server.send(&ask().target("http://localhost/mcp")).status, 200);
+    let head = Request::bare("HEAD");
+    for asked in [head.clone().header("Expect", "x"), head.header("Content-Length", "99999999")] {
+        let mut connection = server.connect();
+        connection.write(&asked.bytes());
+        let text = String::from_utf8(connection.rest()).unwrap();
+        assert!(text.starts_with("HTTP/1.1 4") && text.ends_with("\r\n\r\n"), "{text}");
+    }
     let connect = ask().method("CONNECT").target("localhost:443");
     assert!([400, 405].contains(&server.send(&connect).status));
 }
