@@ -48,6 +48,14 @@ pub(super) fn check(
         warn_of_missing_names(context, WEBSOCKET, listener);
         warn_of_uncounted_proxies(context, settings, listener);
     }
+    let one = settings.validation.max_message_size;
+    if settings.has_network() && settings.limits.buffered_bytes < one {
+        context.error_at(
+            "limits.buffered_bytes",
+            "is less than one message may have (validation.max_message_size)",
+            "write a multiple of that",
+        );
+    }
     check_addresses(context, settings);
     if !settings.has_network() {
         warn_of_idle_tables(context, settings, tls);

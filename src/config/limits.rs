@@ -50,6 +50,7 @@ pub(super) fn limits(
             100_000,
         ),
         pipelined_requests: reader.integer_in("pipelined_requests", 1..=100_000, 64),
+        buffered_bytes: reader.integer_in("buffered_bytes", MIB..=65_536 * MIB, 64 * MIB),
         stream_bytes: reader.integer_in("stream_bytes", 4 * KIB..=256 * MIB, MIB),
         keepalive: reader.seconds("keepalive_seconds", 1..=3600, 15),
     };

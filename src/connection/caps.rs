@@ -1,9 +1,10 @@
-//! How many connections there are, in all, in a TLS handshake, and from each address. A place is
-//! free again when its permit is dropped.
+//! How many connections there are, in all, in a TLS handshake, and from each address, and how much
+//! they hold of messages that are not whole. A place is free again when its permit is dropped.
 
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -14,12 +15,27 @@ use crate::base::tally::Tally;
 /// One address may have one of so many parts of the handshakes at once.
 const SHARES: usize = 4;
 
+/// So much may each connection hold, whatever the others do, in bytes.
+const OWN_BYTES: usize = 64 * 1024;
+
+/// The bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections.
+    pub connections: usize,
+    /// Of these, from one address.
+    pub per_address: usize,
+    /// Of these, that have not shaken hands yet; a quarter of them from one address.
+    pub handshakes: usize,
+    /// Bytes of messages that are not whole, in all connections.
+    pub bytes: usize,
+}
+
 /// The count; see the module.
 #[derive(Debug)]
 pub struct Caps {
-    all: usize,
-    per_address: usize,
-    handshakes: usize,
+    bounds: Bounds,
+    held: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -39,13 +55,14 @@ pub struct Place {
     /// `None` as long as a proxy has not said whom it is from.
     address: Option<IpAddr>,
     is_handshaking: bool,
+    /// Bytes that it holds.
+    held: usize,
 }
 
 impl Caps {
-    /// At most `all` connections, `per_address` of one address, and `handshakes` that have not
-    /// shaken hands yet, a quarter of them of one address.
-    pub fn new(all: usize, per_address: usize, handshakes: usize) -> Arc<Self> {
-        Arc::new(Self { all, per_address, handshakes, state: Mutex::default() })
+    /// Nobody is there.
+    pub fn new(bounds: Bounds) -> Arc<Self> {
+        Arc::new(Self { bounds, held: AtomicUsize::new(0), state: Mutex::default() })
     }
 
     /// A place for one more connection, if there is one. The address is not known of one whose
@@ -55,10 +72,13 @@ impl Caps {
     pub fn admit(self: &Arc<Self>, address: Option<IpAddr>, is_handshaking: bool) -> Option<Place> {
         let address = address.map(source);
         let mut state = self.state.lock();
-        if state.count >= self.all || is_handshaking && !self.may_shake_hands(&state, address) {
+        if state.count >= self.bounds.connections
+            || is_handshaking && !self.may_shake_hands(&state, address)
+        {
             return None;
         }
-        if address.is_some_and(|address| !state.by_address.enter(address, self.per_address)) {
+        if address.is_some_and(|address| !state.by_address.enter(address, self.bounds.per_address))
+        {
             return None;
         }
         state.count += 1;
@@ -68,15 +88,15 @@ impl Caps {
                 state.shaking.enter(address, usize::MAX);
             }
         }
-        Some(Place { caps: Arc::clone(self), address, is_handshaking })
+        Some(Place { caps: Arc::clone(self), address, is_handshaking, held: 0 })
     }
 
     /// True if there is a place for one more that has not shaken hands yet. Nobody gets more than
     /// their share, or one address that sends nothing would keep all others out.
     fn may_shake_hands(&self, state: &State, address: Option<IpAddr>) -> bool {
-        let share = (self.handshakes / SHARES).max(1);
+        let share = (self.bounds.handshakes / SHARES).max(1);
         let own = address.map_or(0, |address| state.shaking.count(&address));
-        state.handshakes < self.handshakes && own < share
+        state.handshakes < self.bounds.handshakes && own < share
     }
 
     /// How many there are.
@@ -97,13 +117,27 @@ impl Place {
             state.end_handshake(self.address);
         }
         if self.address.is_none() {
-            if !state.by_address.enter(address, self.caps.per_address) {
+            if !state.by_address.enter(address, self.caps.bounds.per_address) {
                 counters.connections_refused.increment();
                 return Err(io::ErrorKind::QuotaExceeded.into());
             }
             self.address = Some(address);
         }
         Ok(())
+    }
+
+    /// Notes how many bytes of messages that are not whole the connection holds now; false if it
+    /// must let go of them, because all connections hold too much together.
+    pub fn hold(&mut self, bytes: usize) -> bool {
+        let former = std::mem::replace(&mut self.held, bytes);
+        let held = &self.caps.held;
+        if bytes <= former {
+            held.fetch_sub(former - bytes, Ordering::Relaxed);
+            return true;
+        }
+        let before = held.fetch_add(bytes - former, Ordering::Relaxed);
+        let all = before.saturating_add(bytes - former);
+        bytes <= OWN_BYTES || all <= self.caps.bounds.bytes
     }
 }
 
@@ -119,6 +153,7 @@ impl State {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.hold(0);
         let mut state = self.caps.state.lock();
         state.count = state.count.saturating_sub(1);
         if self.is_handshaking {
@@ -134,9 +169,29 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    fn caps(connections: usize, per_address: usize, handshakes: usize) -> Arc<Caps> {
+        Caps::new(Bounds { connections, per_address, handshakes, bytes: 1_000_000 })
+    }
+
+    #[test]
+    fn what_is_held_is_bounded_together_and_small_messages_pass() {
+        let caps = caps(9, 9, 9);
+        let mut places: Vec<_> = (0..4).map(|_| caps.admit(None, false).unwrap()).collect();
+        let mut last = places.pop().unwrap();
+        assert!(places[0].hold(600_000) && places[1].hold(400_000));
+        assert!(!places[2].hold(OWN_BYTES + 1));
+        assert!(places[2].hold(OWN_BYTES), "it has let go of some");
+        assert!(last.hold(10), "and this is small");
+        assert!(!places[1].hold(400_001));
+        places[1].hold(0);
+        assert!(places[2].hold(300_000));
+        drop((places, last));
+        assert_eq!(caps.held.load(Ordering::Relaxed), 0);
+    }
+
     #[test]
     fn both_caps_hold_and_nothing_of_a_closed_connection_stays() {
-        let caps = Caps::new(3, 2, 3);
+        let caps = caps(3, 2, 3);
         let admit = |address| caps.admit(Some(address), false);
         let v6 = |host: &str| host.parse::<IpAddr>().unwrap();
         let one_network = [admit(v6("2001:db8::1")).unwrap(), admit(v6("2001:db8::2")).unwrap()];
@@ -153,7 +208,7 @@ mod tests {
 
     #[test]
     fn who_does_not_shake_hands_takes_no_place_of_those_who_have() {
-        let caps = Caps::new(10, 10, 5);
+        let caps = caps(10, 10, 5);
         let address = |n: u8| IpAddr::from([127, 0, 0, n]);
         let shake = |n: u8| caps.admit(Some(address(n)), true);
         let mut one = shake(1).unwrap();
@@ -172,7 +227,7 @@ mod tests {
 
     #[test]
     fn what_comes_by_a_proxy_counts_as_from_whom_it_is() {
-        let caps = Caps::new(10, 1, 10);
+        let caps = caps(10, 1, 10);
         let client = IpAddr::from([192, 0, 2, 1]);
         let mut one = caps.admit(None, true).unwrap();
         let mut other = caps.admit(None, true).unwrap();

@@ -54,6 +54,14 @@ impl Codec {
         }
     }
 
+    /// Bytes that are set aside for a message that is not whole, beside the input.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Lines(_) => 0,
+            Self::WebSocket(decoder) => decoder.held_bytes(),
+        }
+    }
+
     /// True if no message has begun.
     pub(super) fn is_idle(&self, input: &Buffer) -> bool {
         match self {

@@ -157,7 +157,11 @@ impl Conn {
 
     /// One step. `None` if the connection is closed.
     pub fn step(&mut self, mut step: Step<'_>) -> Option<Rest> {
-        let result = self.work(&mut step);
+        let mut result = self.work(&mut step);
+        let held = self.input.len().saturating_add(self.decoder.held_bytes());
+        if !self.place.hold(held) && matches!(self.phase, Phase::Body(_)) {
+            result = self.let_go_of_body(&mut step).map(|()| false);
+        }
         let wants_more = note(result, &step.around.services.counters).ok()?;
         let is_over = self.is_idle() && step.around.is_draining.load(Ordering::Relaxed);
         if is_over || matches!(self.phase, Phase::Closed) {
@@ -235,6 +239,16 @@ impl Conn {
     pub(super) fn enter(&mut self, phase: Phase, now: Now) {
         self.phase = phase;
         self.since = now;
+    }
+
+    /// All connections together hold more than they may, and this one not little.
+    fn let_go_of_body(&mut self, step: &mut Step<'_>) -> io::Result<()> {
+        let snapshot = step.around.services.snapshot.load();
+        let Some(face) = snapshot.face(self.peer.door) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let sentence = "Too many large requests are on their way. Try again later.";
+        self.refuse_request(step, face, 503, sentence)
     }
 
     /// A deadline has passed.

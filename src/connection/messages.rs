@@ -152,7 +152,11 @@ impl MessageConn {
 
     /// One step. `None` if the connection is closed.
     pub fn step(&mut self, mut step: Step<'_>) -> Option<Rest> {
-        let result = self.work(&mut step);
+        let mut result = self.work(&mut step);
+        let held = self.input.len().saturating_add(self.codec.held_bytes());
+        if !self.place.hold(held) && matches!(self.phase, Phase::Open(_)) {
+            result = self.finish(&step, Some(CloseCode::TRY_AGAIN_LATER)).map(|()| false);
+        }
         let wants_more = note(result, &step.around.services.counters).ok()?;
         if matches!(self.phase, Phase::Closed) {
             return None;

@@ -31,7 +31,7 @@ use crate::actors::stdio::Stdio;
 use crate::actors::worker::{self, ReadyQueue};
 use crate::base::clock::unix_seconds;
 use crate::config::{Configuration, SystemSources};
-use crate::connection::caps::Caps;
+use crate::connection::caps::{Bounds, Caps};
 use crate::connection::conn::Surroundings;
 use crate::mcp::era::Version;
 use crate::mcp::meta::SUBSCRIPTION_ID;
@@ -233,11 +233,12 @@ fn parts(
     let handshake_timeout = settings.map_or(limits.head_timeout, |tls| tls.handshake_timeout);
     Ok(Parts {
         listeners,
-        caps: Caps::new(
-            limits.max_connections,
-            limits.max_connections_per_address,
-            limits.max_handshakes,
-        ),
+        caps: Caps::new(Bounds {
+            connections: limits.max_connections,
+            per_address: limits.max_connections_per_address,
+            handshakes: limits.max_handshakes,
+            bytes: limits.buffered_bytes,
+        }),
         around: Arc::new(Surroundings {
             services: Arc::clone(services),
             limits: limits.clone(),

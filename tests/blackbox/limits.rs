@@ -6,7 +6,7 @@ use crate::harness::fixture;
 use crate::harness::http::{Connection, Request};
 use crate::harness::lines::{Lines, by};
 use crate::harness::process::{Server, Settings, script_tool};
-use crate::harness::websocket::WebSocket;
+use crate::harness::websocket::{self, WebSocket};
 use crate::harness::{ADMIN, Messages as _, call, modern_request, text_of, until};
 
 fn ask(id: impl Into<Value>) -> Request {
@@ -162,6 +162,56 @@ fn a_client_that_does_not_read_keeps_nobody_waiting() {
     drop(deaf);
     drop(first);
     assert_eq!(server.send(&ask(1)).status, 200);
+}
+
+// C64
+#[test]
+fn messages_on_their_way_have_a_bound_all_together() {
+    let listen = "[transports.tcp]\nlisten = \"127.0.0.1:0\"\n[transports.websocket]\n";
+    let mut server = Server::start(&Settings::with(&format!(
+        "{}{listen}[limits]\nbuffered_bytes = 2097152\n[validation]\nmax_message_size = 1048576\n",
+        crate::harness::process::ECHO
+    )));
+    let message = |length: usize| {
+        let echo =
+            |text: &str| modern_request(1, "tools/call", call("echo", json!({"text": text})));
+        let missing = length - echo("").to_string().len();
+        echo(&"x".repeat(missing))
+    };
+    // Most of a message each, of which none becomes whole.
+    let part = |bytes: &[u8]| {
+        let mut connection = server.connect();
+        connection.write(&bytes[..bytes.len() - 1]);
+        connection
+    };
+    let large = Request::modern(&message(1_000_000)).bytes();
+    let held = [part(&large), part(&large)];
+    until(|| {
+        let mut third = part(&large);
+        let refused = third.rest().starts_with(b"HTTP/1.1 503 ");
+        assert!(refused, "it waits with the others");
+        refused
+    });
+    let chunks = [
+        Request::modern(&message(1_000))
+            .without("Content-Length")
+            .header("Transfer-Encoding", "chunked")
+            .head(),
+        format!("f0000\r\n{}", "x".repeat(0xf0000)).into_bytes(),
+    ];
+    assert!(part(&chunks.concat()).rest().starts_with(b"HTTP/1.1 503 "));
+    let mut lines = Lines::plain(&mut server);
+    assert_eq!(lines.ask(&by(modern_request(1, "tools/list", json!({})), ADMIN))["id"], 1);
+    lines.bytes(&message(1_000_000).to_string().into_bytes());
+    assert!(lines.is_closed());
+    let mut socket = WebSocket::of(&server, ADMIN);
+    let text = message(1_000_000).to_string();
+    socket.bytes(&websocket::frame(0x81, text.as_bytes())[..900_000]);
+    assert_eq!(socket.closed(), Some(1013));
+    // What is small is never in the way, and what is given up makes room.
+    assert_eq!(server.send(&Request::modern(&message(20_000))).status, 200);
+    drop(held);
+    until(|| server.send(&Request::modern(&message(1_000_000))).status == 200);
 }
 
 // C47

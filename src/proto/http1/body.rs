@@ -21,6 +21,14 @@ impl BodyDecoder {
         }
     }
 
+    /// Bytes that are set aside for it.
+    pub(super) fn held_bytes(&self) -> usize {
+        match self {
+            Self::Length { body, .. } => body.capacity(),
+            Self::Chunked(chunked) => chunked.held_bytes(),
+        }
+    }
+
     /// Takes what belongs to the body from the front of `input`; gives the body once it is whole.
     pub(super) fn decode(
         &mut self,

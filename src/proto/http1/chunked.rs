@@ -96,6 +96,11 @@ impl ChunkedDecoder {
         Ok(complete.then(|| std::mem::take(&mut self.body)))
     }
 
+    /// Bytes that are set aside for the data.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.body.capacity()
+    }
+
     fn step(&mut self, byte: u8, limits: &HttpLimits) -> Result<State, HttpError> {
         match self.state {
             State::Size => self.size(byte),

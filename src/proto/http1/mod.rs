@@ -131,6 +131,15 @@ impl RequestDecoder {
         matches!(&self.state, State::Head(scan) if scan.is_idle())
     }
 
+    /// Bytes that are set aside for a body that is not whole.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        match &self.state {
+            State::Body(body) => body.held_bytes(),
+            State::Head(_) | State::Failed(_) => 0,
+        }
+    }
+
     /// The head of the request that the last error refused, where it was well-formed and never
     /// handed out as an event: the answer may depend on it (CORS), and so may the log.
     #[must_use]

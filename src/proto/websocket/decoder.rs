@@ -144,6 +144,12 @@ impl Decoder {
         }
     }
 
+    /// Bytes that are set aside for a message that is not whole.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.bytes.capacity())
+    }
+
     /// True if no message has begun.
     #[must_use]
     pub fn is_idle(&self, input: &Buffer) -> bool {
