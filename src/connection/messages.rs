@@ -389,9 +389,15 @@ impl MessageConn {
         let is_stalled = self.link.stalled_since().is_some();
         match &self.phase {
             Phase::Open(open) if open.waiting.is_some() && !is_stalled => return Ok(()),
-            Phase::Open(_) if !is_stalled => {
+            Phase::Open(open) if !is_stalled => {
                 counters.peer_timeouts.increment();
-                return self.finish(step, Some(CloseCode::POLICY));
+                if open.road.has_proved() || self.is_last {
+                    return self.finish(step, Some(CloseCode::POLICY));
+                }
+                // Its one answer, and then the end.
+                open.road.never_came(step.now);
+                self.is_last = true;
+                return Ok(());
             }
             Phase::Handshake => {
                 self.link.count_failure(counters, HandshakeFailure::TimedOut);

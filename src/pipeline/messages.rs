@@ -234,6 +234,13 @@ impl MessageRoad {
         }
     }
 
+    /// Nobody has proved who they are in time.
+    pub fn never_came(&self, now: Now) {
+        let address = Some(self.peer.address);
+        let exchange = Exchange::begin(&self.services, self.transport, address, now);
+        self.lines.refuse(exchange, &Refusal::NoCredentials, None);
+    }
+
     /// The same once more, for a message that has waited: long enough if `is_late`.
     pub fn arrive_again(
         &self,

@@ -261,11 +261,13 @@ fn a_message_that_is_too_long_is_answered_and_the_next_one_served() {
 #[test]
 fn who_says_nothing_or_says_it_slowly_is_let_go() {
     let mut server = start("[limits]\nhead_timeout_ms = 200\nbody_timeout_ms = 300\n");
-    let mut silent = Lines::plain(&mut server);
-    assert!(silent.is_closed());
-    let mut slow = Lines::plain(&mut server);
-    slow.bytes(b"{\"jsonrpc\"");
-    assert!(slow.is_closed());
+    for beginning in [&b""[..], b"{\"jsonrpc\"", b"\n\n"] {
+        let mut stranger = Lines::plain(&mut server);
+        stranger.bytes(beginning);
+        let answer = stranger.message();
+        assert!(answer["error"]["message"].as_str().unwrap().contains("Authentication"));
+        assert!(stranger.is_closed());
+    }
     let mut slow = Lines::session(&mut server, LEGACY[3], ADMIN);
     assert_eq!(said(&slow.ask(&echo(1, "in time"))), "in time");
     slow.bytes(b"{\"jsonrpc\"");
