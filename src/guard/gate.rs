@@ -260,13 +260,8 @@ fn accepts(head: &Head) -> Accepts {
             let mut parts = range.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default();
             let weight = parts.find_map(weight).unwrap_or(FULL_WEIGHT);
-            let is = |range: &str| media.eq_ignore_ascii_case(range);
-            if is("application/json") || is("application/*") || is("*/*") {
-                json.at_least(weight, named);
-            }
-            if is("text/event-stream") || is("text/*") || is("*/*") {
-                events.at_least(weight, named);
-            }
+            json.consider(closeness(media, "application/json"), weight, named);
+            events.consider(closeness(media, "text/event-stream"), weight, named);
         }
     }
     let takes_all = head.count_of("accept") == 0;
@@ -279,20 +274,34 @@ fn accepts(head: &Head) -> Accepts {
     }
 }
 
-/// How much a client likes a form: its weight, and which range gave it.
+/// How much a client likes a form: its weight, which range gave it, and how closely that names it.
 #[derive(Clone, Copy, Default)]
 struct Preference {
     weight: u32,
     place: u32,
+    closeness: u32,
+}
+
+/// How closely a range names a media type: not at all, among all, among its kind, or itself.
+fn closeness(range: &str, media: &str) -> u32 {
+    let kind = media.split_once('/').map_or("", |(kind, _)| kind);
+    match range.split_once('/') {
+        _ if range.eq_ignore_ascii_case(media) => 3,
+        Some((first, "*")) if first.eq_ignore_ascii_case(kind) => 2,
+        Some(("*", "*")) => 1,
+        _ => 0,
+    }
 }
 
 /// The weight of a range that names none, in thousandths.
 const FULL_WEIGHT: u32 = 1_000;
 
 impl Preference {
-    fn at_least(&mut self, weight: u32, place: u32) {
-        if weight > self.weight {
-            *self = Self { weight, place };
+    /// The range that names it most closely decides; of equals, the one that likes it more.
+    fn consider(&mut self, closeness: u32, weight: u32, place: u32) {
+        let is_better = closeness == self.closeness && weight > self.weight;
+        if closeness > self.closeness || (closeness > 0 && is_better) {
+            *self = Self { weight, place, closeness };
         }
     }
 

@@ -118,6 +118,9 @@ fn the_answer_has_a_form_that_the_client_takes() {
         ("text/event-stream, application/json", "text/event-stream"),
         ("text/event-stream;q=0.5, application/json", "application/json"),
         ("application/json;q=0, text/event-stream", "text/event-stream"),
+        ("application/json;q=0, */*", "text/event-stream"),
+        ("*/*, text/event-stream;q=0", "application/json"),
+        ("text/*;q=0.9, application/*;q=0.1, text/event-stream;q=0", "application/json"),
     ] {
         let response = server.send(&ask().header("Accept", accept));
         assert_eq!(response.status, 200, "{accept}");
