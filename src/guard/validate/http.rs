@@ -70,15 +70,15 @@ pub fn check(
             let session = session.and_then(|id| find_session(id, metered.principal()));
             if let Some(session) = session.filter(|session| session.version.has_batches()) {
                 // What another revision is claimed for, others may have read otherwise.
-                return match (header, version.era()) {
-                    (Ok(_), Era::Legacy) => Ok(Incoming::Batch(metered, session)),
+                let error = match (header, version.era()) {
+                    (Ok(_), Era::Legacy) => return Ok(Incoming::Batch(metered, session)),
                     (Ok(_), Era::Modern) => {
                         let what = "does not name the version of the session";
-                        let error = RpcError::header_mismatch("MCP-Protocol-Version", what);
-                        Err(refused(Refusal::invalid(error), None, version, None))
+                        RpcError::header_mismatch("MCP-Protocol-Version", what)
                     }
-                    (Err(error), _) => Err(refused(Refusal::invalid(error), None, version, None)),
+                    (Err(error), _) => error,
                 };
+                return Err(refused(Refusal::invalid(error), None, session.version, None));
             }
             let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
             return Err(refused(Refusal::invalid(error), malformed.id, version, None));
