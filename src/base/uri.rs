@@ -11,9 +11,28 @@ pub fn normal(uri: &str) -> Cow<'_, str> {
     spelt(uri, false)
 }
 
-/// The same for a pattern, whose stars stay as they are.
-pub fn normal_pattern(pattern: &str) -> String {
-    spelt(pattern, true).into_owned()
+/// The same for a pattern, whose stars stay as they are. Where a star stands for what may reach
+/// from the scheme or the authority into the path, what follows it is spelt as either.
+pub fn normal_patterns(pattern: &str) -> Vec<String> {
+    let mut all = vec![spelt(pattern, true).into_owned()];
+    let rest = rest_of(pattern);
+    let head = pattern.get(..pattern.len() - rest.len()).unwrap_or_default();
+    if head.contains('*') || (head.is_empty() && pattern.contains('*')) {
+        let fixed = head.split_once("//").filter(|(scheme, _)| !scheme.contains('*'));
+        let scheme = fixed.map_or(0, |(scheme, _)| scheme.len() + 2);
+        let (scheme, path) = pattern.split_at_checked(scheme).unwrap_or(("", pattern));
+        all.push(scheme.to_ascii_lowercase() + &encoded(path, true));
+        all.push(pattern.to_owned());
+        if let Some((before, behind)) = pattern.split_once("//") {
+            let end = behind.find(['/', '?', '#']).unwrap_or(behind.len());
+            let (authority, path) = behind.split_at_checked(end).unwrap_or((behind, ""));
+            let authority = authority.to_ascii_lowercase();
+            all.push(format!("{before}//{authority}{}", encoded(path, true)));
+        }
+    }
+    all.sort_unstable();
+    all.dedup();
+    all
 }
 
 fn spelt(text: &str, is_pattern: bool) -> Cow<'_, str> {
@@ -23,7 +42,13 @@ fn spelt(text: &str, is_pattern: bool) -> Cow<'_, str> {
     if rest.bytes().all(is_plain) && !head.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Cow::Borrowed(text);
     }
-    let mut out = head.to_ascii_lowercase();
+    Cow::Owned(head.to_ascii_lowercase() + &encoded(rest, is_pattern))
+}
+
+/// What follows the authority, in its one spelling.
+fn encoded(rest: &str, is_pattern: bool) -> String {
+    let is_plain = |byte| is_kept(byte) || (is_pattern && byte == b'*');
+    let mut out = String::with_capacity(rest.len());
     let mut bytes = rest.as_bytes();
     while let Some((first, tail)) = bytes.split_first() {
         let escaped = (*first == b'%').then(|| escape_of(tail)).flatten();
@@ -37,7 +62,7 @@ fn spelt(text: &str, is_pattern: bool) -> Cow<'_, str> {
         }
         bytes = tail;
     }
-    Cow::Owned(out)
+    out
 }
 
 /// What follows the scheme and the authority; all of it where there is no scheme.
@@ -65,6 +90,7 @@ fn is_kept(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::wildcard::Wildcard;
 
     #[test]
     fn every_spelling_of_a_uri_is_the_same() {
@@ -113,7 +139,27 @@ mod tests {
             ("docs://manual/{+path}", "docs://manual/%7B%2Bpath%7D"),
             ("*", "*"),
         ] {
-            assert_eq!(normal_pattern(pattern), spelt, "{pattern}");
+            assert!(normal_patterns(pattern).contains(&spelt.to_owned()), "{pattern}");
+        }
+        assert_eq!(normal_patterns("docs://manual/*"), ["docs://manual/*"]);
+    }
+
+    #[test]
+    fn a_star_in_front_of_the_path_reaches_into_it() {
+        for (pattern, uri) in [
+            ("file://*Secret*", "file:///srv/Secret/x"),
+            ("docs://*.PEM", "docs://manual/keys/A.PEM"),
+            ("docs://*(draft)*", "docs://manual/a(draft)"),
+            ("*:secret:*", "urn:x:secret:1"),
+            ("*//m:80/x", "docs://m:80/x"),
+            ("*//[::1]/*", "docs://[::1]/a"),
+            ("*//Manual/*", "docs://Manual/a"),
+            ("*/Sub/*", "docs://manual/Sub/a"),
+            ("d*://Manual/a'*", "docs://manual/a'b"),
+        ] {
+            let uri = normal(uri);
+            let is_met = |pattern: &String| Wildcard::new(pattern).matches(&uri);
+            assert!(normal_patterns(pattern).iter().any(is_met), "{pattern} {uri}");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::schema::convert;
 use super::suggest::nearest;
 use super::value::Value;
 use crate::base::transport::Transport;
-use crate::base::uri::normal_pattern;
+use crate::base::uri::normal_patterns;
 use crate::base::wildcard::Wildcard;
 use crate::guard::authz::argument::{ArgumentCondition, Condition};
 use crate::guard::authz::rule::{Effect, Line, Rule};
@@ -68,8 +68,10 @@ fn rule(
     let methods = list(reader, "methods", "[\"tools/call\"]", method);
     let tools = wildcards(reader, "tools", "[\"file_*\"]");
     let resources = list(reader, "resources", "[\"docs://manual/*\"]", |item| {
-        text(item).map(|text| Wildcard::new(&normal_pattern(&text)))
+        let patterns = normal_patterns(&text(item)?);
+        Some(patterns.iter().map(|pattern| Wildcard::new(pattern)).collect::<Vec<_>>())
     });
+    let resources = resources.map(|all| all.into_iter().flatten().collect());
     let prompts = wildcards(reader, "prompts", "[\"greeting\"]");
     let arguments = arguments(reader);
     if !arguments.is_empty() && (tools.is_none() && prompts.is_none()) {

@@ -15,7 +15,7 @@ use crate::base::tally::Tally;
 /// One address may have one of so many parts of the handshakes at once.
 const SHARES: usize = 4;
 
-/// So much may each connection hold, whatever the others do, in bytes.
+/// So much may each connection hold, whatever the others do, and is not counted, in bytes.
 const OWN_BYTES: usize = 64 * 1024;
 
 /// The bounds.
@@ -27,7 +27,7 @@ pub struct Bounds {
     pub per_address: usize,
     /// Of these, that have not shaken hands yet; a quarter of them from one address.
     pub handshakes: usize,
-    /// Bytes of messages that are not whole, in all connections.
+    /// Bytes of messages that are not whole, in all connections, without the first 64 KiB of each.
     pub bytes: usize,
 }
 
@@ -55,7 +55,7 @@ pub struct Place {
     /// `None` as long as a proxy has not said whom it is from.
     address: Option<IpAddr>,
     is_handshaking: bool,
-    /// Bytes that it holds.
+    /// Bytes that it holds, as far as they are counted.
     held: usize,
 }
 
@@ -129,15 +129,15 @@ impl Place {
     /// Notes how many bytes of messages that are not whole the connection holds now; false if it
     /// must let go of them, because all connections hold too much together.
     pub fn hold(&mut self, bytes: usize) -> bool {
-        let former = std::mem::replace(&mut self.held, bytes);
+        let counted = bytes.saturating_sub(OWN_BYTES);
+        let former = std::mem::replace(&mut self.held, counted);
         let held = &self.caps.held;
-        if bytes <= former {
-            held.fetch_sub(former - bytes, Ordering::Relaxed);
+        if counted <= former {
+            held.fetch_sub(former - counted, Ordering::Relaxed);
             return true;
         }
-        let before = held.fetch_add(bytes - former, Ordering::Relaxed);
-        let all = before.saturating_add(bytes - former);
-        bytes <= OWN_BYTES || all <= self.caps.bounds.bytes
+        let more = counted - former;
+        held.fetch_add(more, Ordering::Relaxed).saturating_add(more) <= self.caps.bounds.bytes
     }
 }
 
@@ -178,13 +178,14 @@ mod tests {
         let caps = caps(9, 9, 9);
         let mut places: Vec<_> = (0..4).map(|_| caps.admit(None, false).unwrap()).collect();
         let mut last = places.pop().unwrap();
-        assert!(places[0].hold(600_000) && places[1].hold(400_000));
-        assert!(!places[2].hold(OWN_BYTES + 1));
+        let own = |bytes| OWN_BYTES + bytes;
+        assert!(places[0].hold(own(600_000)) && places[1].hold(own(400_000)));
+        assert!(!places[2].hold(own(1)));
         assert!(places[2].hold(OWN_BYTES), "it has let go of some");
         assert!(last.hold(10), "and this is small");
-        assert!(!places[1].hold(400_001));
+        assert!(!places[1].hold(own(400_001)));
         places[1].hold(0);
-        assert!(places[2].hold(300_000));
+        assert!(places[2].hold(own(300_000)));
         drop((places, last));
         assert_eq!(caps.held.load(Ordering::Relaxed), 0);
     }

@@ -37,6 +37,14 @@ impl Codec {
         Self::WebSocket(websocket::Decoder::new())
     }
 
+    /// The same at the beginning of a message.
+    pub(super) fn anew(&self) -> Self {
+        match self {
+            Self::Lines(_) => Self::lines(),
+            Self::WebSocket(_) => Self::websocket(),
+        }
+    }
+
     /// Takes the next message of at most `most` bytes.
     pub(super) fn next(&mut self, input: &mut Buffer, most: usize) -> Item {
         match self {

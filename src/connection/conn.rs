@@ -160,7 +160,8 @@ impl Conn {
         let mut result = self.work(&mut step);
         let held = self.input.len().saturating_add(self.decoder.held_bytes());
         if !self.place.hold(held) && matches!(self.phase, Phase::Body(_)) {
-            result = self.let_go_of_body(&mut step).map(|()| false);
+            // What has come of it is dropped as it comes, so that the peer can read why.
+            result = self.let_go_of_body(&mut step).map(|()| true);
         }
         let wants_more = note(result, &step.around.services.counters).ok()?;
         let is_over = self.is_idle() && step.around.is_draining.load(Ordering::Relaxed);
@@ -248,7 +249,10 @@ impl Conn {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let sentence = "Too many large requests are on their way. Try again later.";
-        self.refuse_request(step, face, 503, sentence)
+        self.refuse_request(step, face, 503, sentence)?;
+        (self.decoder, self.input) = (RequestDecoder::new(), Buffer::new());
+        self.place.hold(0);
+        Ok(())
     }
 
     /// A deadline has passed.

@@ -154,8 +154,15 @@ impl MessageConn {
     pub fn step(&mut self, mut step: Step<'_>) -> Option<Rest> {
         let mut result = self.work(&mut step);
         let held = self.input.len().saturating_add(self.codec.held_bytes());
-        if !self.place.hold(held) && matches!(self.phase, Phase::Open(_)) {
-            result = self.finish(&step, Some(CloseCode::TRY_AGAIN_LATER)).map(|()| false);
+        if !self.place.hold(held)
+            && let Phase::Open(open) = &self.phase
+        {
+            // It is told so, and what runs is answered, but nothing more is taken.
+            open.road.too_much(step.now);
+            (self.codec, self.input) = (self.codec.anew(), Buffer::new());
+            (self.is_last, self.began) = (true, None);
+            self.place.hold(0);
+            result = result.map(|_| true);
         }
         let wants_more = note(result, &step.around.services.counters).ok()?;
         if matches!(self.phase, Phase::Closed) {
@@ -391,7 +398,7 @@ impl MessageConn {
             Phase::Open(open) if open.waiting.is_some() && !is_stalled => return Ok(()),
             Phase::Open(open) if !is_stalled => {
                 counters.peer_timeouts.increment();
-                if open.road.has_proved() || self.is_last {
+                if open.road.is_let_in() || self.is_last {
                     return self.finish(step, Some(CloseCode::POLICY));
                 }
                 // Its one answer, and then the end.

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use super::exchange::{Ending, Exchange, Transport};
 use super::identify::{MOST_ROUNDS, Unmetered, comes_too_often, identify, meter};
@@ -31,6 +32,8 @@ use crate::proto::jsonrpc::{self, Id, Malformed, Message, Params};
 
 /// Where a credential stands in the `_meta` of a request: `Bearer`, a space and a token or key.
 pub const CREDENTIAL: &str = "erlmcp/authorization";
+/// Why nothing more is taken of a connection.
+const TOO_MUCH: Refusal = Refusal::Overloaded("Too many large messages are on their way");
 /// Longest message of somebody who has proved nothing yet, in bytes.
 const STRANGERS_BYTES: usize = 64 * 1024;
 
@@ -111,7 +114,8 @@ impl Read {
             }
             _ => None,
         };
-        let is_modern = params.as_ref().is_some_and(|params| claimed_version(params).is_some());
+        let claimed = params.as_ref().and_then(|params| claimed_version(params));
+        let is_modern = claimed.is_some_and(Value::is_string);
         let credential = params.and_then(take_credential);
         Self { message, bytes, credential, is_modern }
     }
@@ -234,6 +238,18 @@ impl MessageRoad {
         }
     }
 
+    /// True if nobody has to prove who they are, or somebody has.
+    pub fn is_let_in(&self) -> bool {
+        self.has_proved() || !self.services.snapshot.load().authentication.is_on()
+    }
+
+    /// All connections together hold more of messages than they may, and this one not little.
+    pub fn too_much(&self, now: Now) {
+        let address = Some(self.peer.address);
+        let exchange = Exchange::begin(&self.services, self.transport, address, now);
+        self.lines.refuse(exchange, &TOO_MUCH, None);
+    }
+
     /// Nobody has proved who they are in time.
     pub fn never_came(&self, now: Now) {
         let address = Some(self.peer.address);
@@ -328,7 +344,7 @@ impl MessageRoad {
         if asking.read.is_request() && !self.take_seat(&asking, &principal) {
             return self.refuse(asking, &TOO_MANY_CONNECTIONS);
         }
-        let proves_whole = asking.read.is_initialize();
+        let proves_whole = is_handshake && asking.read.is_initialize();
         {
             let mut proved = self.proved.lock();
             if proves_whole {
@@ -352,17 +368,23 @@ impl MessageRoad {
     }
 
     fn refuse(&self, asking: Asking, refusal: &Refusal) -> Arrived {
-        let Asking { exchange, read, .. } = asking;
+        let Asking { exchange, read, snapshot, .. } = asking;
         if matches!(read.message, Ok(Message::Notification { .. } | Message::Response { .. })) {
             exchange.finish(&Ending::Refused(refusal, Era::Legacy));
         } else {
             self.lines.refuse(exchange, refusal, read.id());
         }
+        let is_too_fast = matches!(refusal, Refusal::NoCredentials)
+            && snapshot.rate.stranger(self.peer.address, Now::read()).is_err();
         let is_unwelcome = matches!(
             refusal,
             Refusal::BadCredentials(_) | Refusal::Blocked | Refusal::LockedOut(_)
         );
-        if is_unwelcome || !self.has_proved() { Arrived::Last } else { Arrived::Taken }
+        if is_unwelcome || is_too_fast || !self.has_proved() {
+            Arrived::Last
+        } else {
+            Arrived::Taken
+        }
     }
 
     /// Refuses a message of somebody who is known. To take work back is never too much, and an

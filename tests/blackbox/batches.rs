@@ -83,7 +83,7 @@ fn a_batch_that_claims_another_era_in_its_head_is_refused() {
     let server = fixture::server();
     let session = server.session(VERSION);
     let batch = json!([request(1, "tools/call", call("echo", json!({ "text": "smuggled" })))]);
-    for claimed in [MODERN, "1999-01-01", "", "x"] {
+    for claimed in [MODERN, LEGACY[3], "1999-01-01", "", "x"] {
         let asked = session.post(&batch).header("MCP-Protocol-Version", claimed);
         let response = server.send(&asked.header("Mcp-Method", "tools/list"));
         assert_eq!(response.status, 400, "{claimed:?}");

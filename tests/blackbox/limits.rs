@@ -185,13 +185,13 @@ fn messages_on_their_way_have_a_bound_all_together() {
         connection
     };
     let large = Request::modern(&message(1_000_000)).bytes();
-    let held = [part(&large), part(&large)];
-    until(|| {
-        let mut third = part(&large);
-        let refused = third.rest().starts_with(b"HTTP/1.1 503 ");
-        assert!(refused, "it waits with the others");
-        refused
-    });
+    let mut held: Vec<Connection> = (0..4).map(|_| part(&large)).collect();
+    until(|| held.iter_mut().map(|one| usize::from(!one.waits_for_answer())).sum::<usize>() == 2);
+    let mut refused = Vec::new();
+    for mut one in std::mem::take(&mut held) {
+        if one.waits_for_answer() { held.push(one) } else { refused.push(one.rest()) }
+    }
+    assert!(refused.iter().all(|rest| rest.starts_with(b"HTTP/1.1 503 ")), "and can read why");
     let chunks = [
         Request::modern(&message(1_000))
             .without("Content-Length")
@@ -203,11 +203,14 @@ fn messages_on_their_way_have_a_bound_all_together() {
     let mut lines = Lines::plain(&mut server);
     assert_eq!(lines.ask(&by(modern_request(1, "tools/list", json!({})), ADMIN))["id"], 1);
     lines.bytes(&message(1_000_000).to_string().into_bytes());
-    assert!(lines.is_closed());
+    let told =
+        |message: Value| message["error"]["message"].as_str().unwrap().contains("on their way");
+    assert!(told(lines.message()) && lines.is_closed());
     let mut socket = WebSocket::of(&server, ADMIN);
     let text = message(1_000_000).to_string();
     socket.bytes(&websocket::frame(0x81, text.as_bytes())[..900_000]);
-    assert_eq!(socket.closed(), Some(1013));
+    assert!(told(socket.message()));
+    assert_eq!(socket.closed(), Some(1008));
     // What is small is never in the way, and what is given up makes room.
     assert_eq!(server.send(&Request::modern(&message(20_000))).status, 200);
     drop(held);

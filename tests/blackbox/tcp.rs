@@ -78,6 +78,10 @@ fn each_modern_request_proves_itself() {
     assert_eq!(lines.ask(&by(ping.clone(), ADMIN))["result"], json!({}));
     assert_eq!(code(&lines.ask(&ping)), -32600, "only a handshake proves it for what follows");
     assert_eq!(code(&lines.ask(&modern_echo(6, "six"))), -32600);
+    let mut lines = Lines::plain(&mut server);
+    let unknown = modern_request(9, "initialize", json!({}));
+    assert_eq!(code(&lines.ask(&by(unknown, ADMIN))), -32601);
+    assert_eq!(code(&lines.ask(&echo(10, "ten"))), -32600, "this era has no handshake");
     let mut session = Lines::session(&mut server, LEGACY[3], ADMIN);
     assert_eq!(code(&session.ask(&modern_echo(7, "seven"))), -32600);
     assert_eq!(said(&session.ask(&echo(8, "eight"))), "eight");

@@ -70,13 +70,15 @@ pub fn check(
             let session = session.and_then(|id| find_session(id, metered.principal()));
             if let Some(session) = session.filter(|session| session.version.has_batches()) {
                 // What another revision is claimed for, others may have read otherwise.
-                let error = match (header, version.era()) {
-                    (Ok(_), Era::Legacy) => return Ok(Incoming::Batch(metered, session)),
-                    (Ok(_), Era::Modern) => {
+                let error = match header {
+                    Ok(claimed) if claimed.is_none_or(|it| it == session.version.name()) => {
+                        return Ok(Incoming::Batch(metered, session));
+                    }
+                    Ok(_) => {
                         let what = "does not name the version of the session";
                         RpcError::header_mismatch("MCP-Protocol-Version", what)
                     }
-                    (Err(error), _) => error,
+                    Err(error) => error,
                 };
                 return Err(refused(Refusal::invalid(error), None, session.version, None));
             }

@@ -27,8 +27,6 @@ impl CloseCode {
     pub const NOT_UTF8: Self = Self(1007);
     /// The peer may not go on.
     pub const POLICY: Self = Self(1008);
-    /// There is too much to do (IANA, WebSocket close codes).
-    pub const TRY_AGAIN_LATER: Self = Self(1013);
 
     /// True if a peer may send it.
     fn is_sendable(self) -> bool {

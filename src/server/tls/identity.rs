@@ -22,7 +22,8 @@ use crate::guard::authn::certificate::{NameKind, ParsedCertificate};
 use crate::server::builder::StartError;
 use crate::server::material::StateDirectory;
 
-/// A certificate that ends within this time should have been renewed, in seconds.
+/// A certificate that ends within this time, and the last tenth of its own, should have been
+/// renewed, in seconds.
 const SOON: u64 = 3 * 86_400;
 
 /// All certificates of a listener, the one that any client may get first.
@@ -197,12 +198,13 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, StartError> {
 /// Warns of a certificate that clients refuse, or soon will.
 fn warn_of_time(path: &Path, certificate: &ParsedCertificate) {
     let (path, now) = (path.display(), unix_seconds());
+    let life = certificate.not_after.saturating_sub(certificate.not_before);
     let moment = |seconds: u64| rfc3339(seconds.saturating_mul(1_000_000));
     if now < certificate.not_before {
         log::warn!("{path}: is not valid before {}", moment(certificate.not_before));
     } else if now >= certificate.not_after {
         log::warn!("{path}: is over since {}; clients refuse it", moment(certificate.not_after));
-    } else if certificate.not_after - now < SOON {
+    } else if certificate.not_after - now < SOON.min(life / 10) {
         log::warn!("{path}: ends at {}; renew it", moment(certificate.not_after));
     }
 }
