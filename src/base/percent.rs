@@ -3,18 +3,22 @@
 /// Decodes percent-encoding; `None` where a `%` is not followed by two hexadecimal digits, or the
 /// bytes are no UTF-8.
 pub fn decode(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
+    let mut bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let high = char::from(bytes.next()?).to_digit(16)?;
-            let low = char::from(bytes.next()?).to_digit(16)?;
-            decoded.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            decoded.push(byte);
-        }
+    while let Some((first, tail)) = bytes.split_first() {
+        let (byte, tail) = if *first == b'%' { escape_of(tail)? } else { (*first, tail) };
+        decoded.push(byte);
+        bytes = tail;
     }
     String::from_utf8(decoded).ok()
+}
+
+/// The byte that the two hexadecimal digits behind a `%` write, and what follows them.
+pub fn escape_of(text: &[u8]) -> Option<(u8, &[u8])> {
+    let [high, low, tail @ ..] = text else { return None };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
+    Some((byte, tail))
 }
 
 /// Appends the path that `text` is: all of it is encoded but letters, digits, `-._~` and slashes.

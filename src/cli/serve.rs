@@ -17,18 +17,17 @@ pub(super) fn run(options: &ServeOptions) -> ExitCode {
             return ExitCode::from(CONFIGURATION);
         }
     };
+    logging::start(configuration.log.level);
     if options.check {
         for warning in &configuration.warnings {
             complain(&format!("warning: {warning}"));
         }
-        logging::start(configuration.log.level);
         if let Err(error) = check_files(&configuration) {
             complain(&format!("{}: {error}", source_of(options)));
             return ExitCode::from(CONFIGURATION);
         }
         return say("the configuration is good\n");
     }
-    logging::start(configuration.log.level);
     let builder = match &options.config {
         Some(path) => Builder::from_file(path),
         None => Builder::from_configuration(without_files(configuration, options.stdio)),

@@ -35,7 +35,8 @@ pub struct Limits {
     pub requests_per_connection: u32,
     /// Requests that may come one behind another without waiting for an answer; default 64.
     pub pipelined_requests: u32,
-    /// Bytes of messages that are not whole, in all connections; default 64 MiB.
+    /// Bytes of messages that are not whole, in all connections, without the first 64 KiB of each;
+    /// default 64 MiB.
     pub buffered_bytes: usize,
     /// Bytes queued for one reader of a stream; default 1 MiB.
     pub stream_bytes: usize,

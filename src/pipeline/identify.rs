@@ -29,10 +29,10 @@ pub(super) enum Unmetered {
 pub(super) fn comes_too_often(
     snapshot: &Snapshot,
     credentials: &Credentials<'_>,
-    address: Option<IpAddr>,
+    address: IpAddr,
     now: Now,
 ) -> Option<Refusal> {
-    let (address, authentication) = (address?, &snapshot.authentication);
+    let authentication = &snapshot.authentication;
     // Who presents nothing is told to authenticate, however often it asks.
     if authentication.is_on() && credentials.are_absent() {
         return None;

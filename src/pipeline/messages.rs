@@ -230,7 +230,7 @@ impl MessageRoad {
         }
         let too_much = {
             let credentials = asking.snapshot.authentication.tagged(asking.read.presented());
-            comes_too_often(&asking.snapshot, &credentials, Some(address), now)
+            comes_too_often(&asking.snapshot, &credentials, address, now)
         };
         match too_much {
             Some(refusal) => self.refuse(asking, &refusal),
@@ -245,16 +245,19 @@ impl MessageRoad {
 
     /// All connections together hold more of messages than they may, and this one not little.
     pub fn too_much(&self, now: Now) {
-        let address = Some(self.peer.address);
-        let exchange = Exchange::begin(&self.services, self.transport, address, now);
-        self.lines.refuse(exchange, &TOO_MUCH, None);
+        self.turn_away(&TOO_MUCH, now);
     }
 
     /// Nobody has proved who they are in time.
     pub fn never_came(&self, now: Now) {
+        self.turn_away(&Refusal::NoCredentials, now);
+    }
+
+    /// Says what is no answer to any message.
+    fn turn_away(&self, refusal: &Refusal, now: Now) {
         let address = Some(self.peer.address);
         let exchange = Exchange::begin(&self.services, self.transport, address, now);
-        self.lines.refuse(exchange, &Refusal::NoCredentials, None);
+        self.lines.refuse(exchange, refusal, None);
     }
 
     /// The same once more, for a message that has waited: long enough if `is_late`.

@@ -155,7 +155,7 @@ pub fn enter(
             let close = too_fast.is_some();
             let refusal = too_fast.unwrap_or(refusal);
             let reply = refuse(exchange, &refusal, None, version_of(head), cors);
-            return Err(Stop::Reply(Reply { close: close || reply.close, ..reply }));
+            return Err(Stop::Reply(Reply { close, ..reply }));
         }
     };
     let known = Known { exchange, snapshot, purpose, accepts, cors };
@@ -164,7 +164,7 @@ pub fn enter(
     if is_ticket {
         return known.redeem(head, admitted, &credentials, now);
     }
-    if let Some(refusal) = comes_too_often(&known.snapshot, &credentials, Some(address), now) {
+    if let Some(refusal) = comes_too_often(&known.snapshot, &credentials, address, now) {
         return Err(known.refuse(head, &refusal));
     }
     let is_nobody = credentials.are_absent() && peer.certificate.is_none();
@@ -231,7 +231,7 @@ impl Known {
             authentication.vouch_again(admitted, &principal, unix_seconds(), now)
         });
         if let (Err(Refusal::BadCredentials(_)), Some(address)) = (&known, address) {
-            let too_often = comes_too_often(&self.snapshot, credentials, Some(address), now);
+            let too_often = comes_too_often(&self.snapshot, credentials, address, now);
             if let Some(refusal) = too_often {
                 return Err(self.refuse(head, &refusal));
             }

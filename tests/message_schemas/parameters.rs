@@ -111,8 +111,7 @@ pub(crate) fn broken(value: &Value) -> Vec<Value> {
 }
 
 fn others() -> [Value; 9] {
-    let texts = [json!(""), json!("x")];
-    let [empty, text] = texts;
+    let (empty, text) = (json!(""), json!("x"));
     let (list, object) = (json!([[]]), json!({ "x": 0 }));
     [json!(null), json!(false), json!(7), json!(1.5), empty, text, list, json!({}), object]
 }

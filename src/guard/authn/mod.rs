@@ -264,8 +264,8 @@ impl Authentication {
         }
     }
 
-    /// When nobody vouches for a principal any more whom nothing is taken from before, if that is
-    /// known, in seconds since 1970.
+    /// When what a principal has proved itself with is over, if that is known: in seconds since
+    /// 1970.
     pub fn until(&self, principal: &Principal) -> Option<u64> {
         match (&principal.term, &self.proofs) {
             (Some(term), _) => Some(term.until),

@@ -190,16 +190,17 @@ fn modern(
     header: &str,
     message: Message,
 ) -> Result<Incoming, Refusal> {
-    if let Message::Request { params, .. } | Message::Notification { params, .. } = &message {
-        check_version(header, params).map_err(Refusal::invalid)?;
-    }
-    let (id, method, params) = match message {
-        Message::Request { id, method, params } => (id, method, params),
-        Message::Notification { .. } => return Ok(Incoming::Notice(Notice::Other, None)),
+    let version = match &message {
+        Message::Request { params, .. } | Message::Notification { params, .. } => {
+            version_of(header, params).map_err(Refusal::invalid)?
+        }
         Message::Response { .. } => {
             let error = RpcError::invalid_request("Responses cannot be posted");
             return Err(Refusal::invalid(error));
         }
+    };
+    let Message::Request { id, method, params } = message else {
+        return Ok(Incoming::Notice(Notice::Other, None));
     };
     let meta = RequestMeta::modern(&params).map_err(Refusal::invalid)?;
     mirrored(head, METHOD_HEADER, Some(&method), false).map_err(Refusal::invalid)?;
@@ -210,19 +211,19 @@ fn modern(
         let value = params.get(parameter).and_then(Value::as_str);
         mirrored(head, NAME_HEADER, value, true).map_err(Refusal::invalid)?;
     }
-    modern_call(metered, id, known, params, meta, claimed_or(header))
+    modern_call(metered, id, known, params, meta, Ok(version))
         .map(|call| Incoming::Call(Box::new(call)))
 }
 
 /// A message speaks one version, in its head and in its body, and one that there is. What says
 /// nothing of it in its body is told so where it must.
-fn check_version(header: &str, params: &Params) -> Result<(), RpcError> {
+fn version_of(header: &str, params: &Params) -> Result<Version, RpcError> {
     let claimed = claimed_version(params).and_then(Value::as_str);
     if claimed.is_some_and(|claimed| claimed != header) {
         let what = "does not name the version of the body";
         return Err(RpcError::header_mismatch("MCP-Protocol-Version", what));
     }
-    claimed_or(header).map(drop)
+    claimed_or(header)
 }
 
 /// The version a modern request speaks, or the name it gave.

@@ -127,8 +127,8 @@ impl Identity {
         warn_of_time(&files.certificate_chain, &certificate);
         let names = certificate.names_of(NameKind::Dns).map(str::to_ascii_lowercase).collect();
         let response = files.ocsp_response.as_deref();
-        let stapled = response.map(|path| Stapled::read(path, &plain, &certificate)).transpose()?;
-        let stapled = stapled.flatten();
+        let stapled = response.map(|path| Stapled::read(path, &plain, &certificate));
+        let stapled = stapled.transpose()?.flatten();
         Ok(Self { names, plain: Arc::new(plain), stapled })
     }
 

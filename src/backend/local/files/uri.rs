@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::base::percent::{encode_path, is_unreserved};
+use crate::base::percent::{encode_path, escape_of, is_unreserved};
 use crate::guard::validate::uri::LONGEST;
 
 /// The longest path, in bytes: the kernel's own limit, which counts a byte at its end.
@@ -88,8 +88,7 @@ impl UriPrefix {
 
     /// True if the URI of a file below the root is not longer than peers may send one.
     pub(super) fn has_uri_for(&self, relative: &str) -> bool {
-        let written = |byte| if byte == b'/' || is_unreserved(byte) { 1 } else { 3 };
-        self.text.len() + relative.bytes().map(written).sum::<usize>() <= LONGEST
+        self.uri_for(relative).len() <= LONGEST
     }
 
     /// The path below the root that a URI names; `None` when it is not below this root.
@@ -176,17 +175,17 @@ fn decode_path(path: &str) -> Result<Vec<String>, UriError> {
 
 fn decode_segment(segment: &str) -> Result<String, UriError> {
     let mut decoded = Vec::with_capacity(segment.len());
-    let mut bytes = segment.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
+    let mut bytes = segment.as_bytes();
+    while let Some((first, tail)) = bytes.split_first() {
+        bytes = tail;
+        match *first {
             b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16);
-                let value = digit().zip(digit()).map(|(high, low)| high * 16 + low);
-                let value = value.and_then(|value| u8::try_from(value).ok());
-                decoded.push(value.ok_or(UriError::Encoding)?);
+                let (byte, tail) = escape_of(tail).ok_or(UriError::Encoding)?;
+                decoded.push(byte);
+                bytes = tail;
             }
             b'\\' | 0..=31 | 127 => return Err(UriError::Separator),
-            _ if is_unreserved(byte) || b"!$&'()*+,;=:@".contains(&byte) => decoded.push(byte),
+            byte if is_unreserved(byte) || b"!$&'()*+,;=:@".contains(&byte) => decoded.push(byte),
             _ => return Err(UriError::Syntax),
         }
     }
