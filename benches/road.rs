@@ -149,6 +149,7 @@ fn calls() -> CallLimits {
     CallLimits {
         calls: 1,
         calls_per_principal: 1,
+        bytes: 64 << 20,
         calls_per_tool: Vec::new(),
         input_timeout: Duration::from_secs(60),
         timeout: Duration::MAX,

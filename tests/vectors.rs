@@ -14,6 +14,7 @@ mod vectors;
 
 use erlmcp::proto::buffer::Buffer;
 use erlmcp::proto::http1::{Decoded, HttpLimits, RequestDecoder};
+use erlmcp::proto::jsonrpc::Meant;
 use erlmcp::proto::lines::{Line, LineDecoder};
 use erlmcp::proto::websocket::{Decoder, Event};
 
@@ -39,8 +40,11 @@ fn hold(folder: &str, macros: &[(&str, String)], decode: Decode, is_told: bool) 
     }
 }
 
-fn id(id: Option<&String>) -> &str {
-    id.map_or("none", String::as_str)
+fn too_long(meant: &Meant) -> String {
+    let (Meant::Request(id) | Meant::Response(id)) = meant;
+    let id = id.as_ref().map_or("none".into(), |id| id.to_value().to_string());
+    let kind = if matches!(meant, Meant::Request(_)) { "too-long" } else { "too-long-response" };
+    format!("{kind}:{id}")
 }
 
 fn word(kind: &str, content: &[u8]) -> String {
@@ -91,7 +95,7 @@ fn messages(pieces: &[&[u8]]) -> Vec<String> {
         words.push(match line {
             Line::NeedMore => return false,
             Line::Message(bytes) => word("message", &bytes),
-            Line::TooLong { id: found } => format!("too-long:{}", id(found.as_ref())),
+            Line::TooLong(meant) => too_long(&meant),
         });
         true
     };
@@ -119,7 +123,7 @@ fn events(pieces: &[&[u8]]) -> Vec<String> {
                 Event::NeedMore => break,
                 Event::Text(text) => word("text", &text),
                 Event::Binary(bytes) => word("binary", &bytes),
-                Event::TooLong { id: found } => format!("too-long:{}", id(found.as_ref())),
+                Event::TooLong(meant) => too_long(&meant),
                 Event::Ping(payload) => word("ping", &payload),
                 Event::Pong => "pong".into(),
                 Event::Close(code) => {

@@ -1,7 +1,7 @@
 //! The JSON and JSON-RPC parsers beside serde_json's: what ours accept, it reads the same.
 
 use erlmcp::proto::json::{self, JsonLimits};
-use erlmcp::proto::jsonrpc::{self, Id, Message};
+use erlmcp::proto::jsonrpc::{self, Id, Meant, Message};
 use serde_json::Value;
 
 const LIMITS: JsonLimits = JsonLimits { depth: 16, nodes: 1_000 };
@@ -50,7 +50,8 @@ pub fn jsonrpc(data: &[u8]) {
             let value = value.expect("a message is JSON within the same limits");
             assert!(value.is_object());
             let id = match &message {
-                Message::Request { id, .. } | Message::Response { id, .. } => Some(id),
+                Message::Request { id, .. } => Some(id),
+                Message::Response { id, .. } => id.as_ref(),
                 Message::Notification { .. } => None,
             };
             if let Some(id) = id {
@@ -60,7 +61,8 @@ pub fn jsonrpc(data: &[u8]) {
         }
         Err(refused) => {
             assert!(refused.fault.code() < 0 && !refused.fault.to_string().is_empty());
-            if let Some(id) = &refused.id {
+            let (Meant::Request(id) | Meant::Response(id)) = &refused.meant;
+            if let Some(id) = id {
                 written(id);
             }
         }

@@ -4,6 +4,7 @@
 use erlmcp::proto::buffer::Buffer;
 use erlmcp::proto::idscan::IdScanner;
 use erlmcp::proto::json::{self, JsonLimits};
+use erlmcp::proto::jsonrpc::Meant;
 use erlmcp::proto::lines::{Line, LineDecoder};
 use serde_json::Value;
 
@@ -58,4 +59,10 @@ pub fn lines(data: &[u8]) {
         None => assert_eq!(found, None, "an id where there is none"),
         _ => {}
     }
+    let Some(members) = message.as_object().filter(|_| !data.contains(&b'\\')) else { return };
+    let has = |key: &str| members.contains_key(key);
+    let is_response = (has("result") || has("error")) && !has("method");
+    let mut scanner = IdScanner::new();
+    scanner.feed(data);
+    assert_eq!(matches!(scanner.meant(), Meant::Response(_)), is_response, "taken for another");
 }

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
@@ -165,4 +166,15 @@ impl Listener {
         }
         !self.is_paused
     }
+}
+
+/// Lets the system end the connection of a peer that has vanished without a word. What is quiet
+/// gets a sign of life `every` so often, and who acknowledges nothing for `stall` has gone.
+pub(super) fn notice_when_gone(socket: &TcpStream, every: Duration, stall: Duration) {
+    let socket = socket2::SockRef::from(socket);
+    let _ = socket.set_tcp_user_timeout(Some(stall));
+    // The system counts in seconds.
+    let every = every.max(Duration::from_secs(1));
+    let signs = socket2::TcpKeepalive::new().with_time(every).with_interval(every);
+    let _ = socket.set_tcp_keepalive(&signs);
 }

@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use signal_hook_mio::v1_0::Signals;
 
 use super::deadlines::Deadlines;
-use super::listener::{Accepted, Listener, Listening, Protocol};
+use super::listener::{Accepted, Listener, Listening, Protocol, notice_when_gone};
 use super::mailbox::Mailbox;
 use super::worker::ReadyQueue;
 use crate::base::cancel::Cause;
@@ -77,6 +77,8 @@ pub struct Parts {
     pub listeners: Vec<Listening>,
     /// Connections per server and per address.
     pub caps: Arc<Caps>,
+    /// Connections that there are descriptors for, beside those for all else.
+    pub most_sockets: usize,
     /// What connections share.
     pub around: Arc<Surroundings>,
     /// The queue to the workers.
@@ -215,11 +217,12 @@ impl<H: Hooks> Reactor<H> {
     fn accept(&mut self, index: usize, ready: &mut Vec<Arc<Slot>>) {
         for _ in 0..ACCEPT_AT_ONCE {
             let Some(listener) = self.listeners.get(index) else { return };
-            match listener.accept() {
+            let has_descriptors = self.parts.caps.count() < self.parts.most_sockets;
+            match if has_descriptors { listener.accept() } else { Accepted::NoDescriptor } {
                 Accepted::None => return,
                 Accepted::NoDescriptor => {
                     self.parts.around.services.counters.connections_refused.increment();
-                    log::warn!("no file descriptors are left; accepting rests");
+                    log::warn!("no file descriptors are left for connections; accepting rests");
                     self.pause_accepting();
                     return;
                 }
@@ -267,9 +270,8 @@ impl<H: Hooks> Reactor<H> {
         };
         let protocol = listener.protocol();
         let _ = socket.set_nodelay(true);
-        // A peer that vanished without a word is noticed although little is sent to it.
-        let stall = self.parts.around.limits.write_stall;
-        let _ = socket2::SockRef::from(&socket).set_tcp_user_timeout(Some(stall));
+        let limits = &self.parts.around.limits;
+        notice_when_gone(&socket, limits.keepalive, limits.write_stall);
         let index = self.free_index();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = Token(CONNECTIONS + index);
@@ -462,7 +464,9 @@ impl<H: Hooks> Reactor<H> {
     /// True when the server has gone down: nothing runs any more, or the time is over.
     fn is_drained(&mut self) -> bool {
         let Some(until) = self.drain_until else { return false };
-        let calls = self.parts.around.services.calls.count();
+        let services = &self.parts.around.services;
+        services.event_sessions.end_idle();
+        let calls = services.calls.count();
         if self.parts.caps.count() == 0 && calls == 0 {
             return true;
         }

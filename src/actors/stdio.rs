@@ -117,7 +117,7 @@ fn read_all(
         let most = services.snapshot.load().message_bytes;
         match decoder.decode(&mut input, most) {
             Line::Message(line) => road.message(&line, Now::read()),
-            Line::TooLong { id } => road.too_long(id.as_deref(), Now::read()),
+            Line::TooLong(meant) => road.too_long(&meant, Now::read()),
             Line::NeedMore => match stdin.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(count) => input.extend(chunk.get(..count).unwrap_or_default()),
@@ -135,7 +135,7 @@ fn read_all(
     let most = services.snapshot.load().message_bytes;
     match decoder.finish(&mut input, most) {
         Line::Message(line) => road.message(&line, Now::read()),
-        Line::TooLong { id } => road.too_long(id.as_deref(), Now::read()),
+        Line::TooLong(meant) => road.too_long(&meant, Now::read()),
         Line::NeedMore => {}
     }
     road.input_ended();

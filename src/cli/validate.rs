@@ -9,7 +9,7 @@ use crate::config::{self, SystemSources};
 use crate::guard::settings::Validation;
 use crate::proto::buffer::Buffer;
 use crate::proto::json::JsonLimits;
-use crate::proto::jsonrpc::{self, Id, PARSE_ERROR, write_error};
+use crate::proto::jsonrpc::{self, PARSE_ERROR, write_error};
 use crate::proto::lines::{Line, LineDecoder};
 
 /// Bytes of one read.
@@ -62,17 +62,15 @@ fn check(line: &Line, bounds: &Validation) -> io::Result<bool> {
     let mut error = Vec::new();
     match line {
         Line::NeedMore => {}
-        Line::TooLong { id } => {
-            let id = id.as_deref().and_then(|text| serde_json::from_str(text).ok());
-            let id = id.as_ref().and_then(Id::of);
-            write_error(&mut error, id.as_ref().into(), PARSE_ERROR, "Message too large", None);
+        Line::TooLong(meant) => {
+            write_error(&mut error, meant.id().into(), PARSE_ERROR, "Message too large", None);
         }
         Line::Message(text) => {
             let limits = JsonLimits { depth: bounds.max_depth, nodes: bounds.max_nodes };
             if let Err(refused) = jsonrpc::parse(text, limits) {
                 let message = refused.fault.to_string();
                 let code = refused.fault.code();
-                write_error(&mut error, refused.id.as_ref().into(), code, &message, None);
+                write_error(&mut error, refused.meant.id().into(), code, &message, None);
             }
         }
     }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
+use ipnet::IpNet;
+
 use super::identity::role;
 use super::limits::networks;
 use super::reader::Reader;
@@ -36,10 +38,20 @@ fn key_list(reader: &mut Reader<'_>, roles: &Roles) -> Vec<ApiKey> {
         let label = reader.value("label").and_then(|value| label(&value));
         let own = reader.items("roles", "[\"user\"]");
         let roles = own.iter().filter_map(|item| role(item, roles)).collect();
-        let networks = networks(reader, "networks");
+        let networks = own_networks(reader);
         let expires = reader.value("expires").and_then(|value| expires(&value));
         Some(ApiKey { credential: credential?, user: user?, label, roles, networks, expires })
     })
+}
+
+/// Where a key may be used from; if there are none, from everywhere.
+fn own_networks(reader: &mut Reader<'_>) -> Vec<IpNet> {
+    if let Some(value) = reader.value("networks")
+        && value.value.as_array().is_some_and(|array| array.is_empty())
+    {
+        value.error("names no network", "name some, or remove it: the key is good everywhere then");
+    }
+    networks(reader, "networks")
 }
 
 /// The guide's form, in which the key itself is the name of an entry.

@@ -78,7 +78,10 @@ fn websocket(
             let paths = Paths { websocket: path, ..Paths::default() };
             let tls = listener_tls(reader, tls);
             let proxies = proxies::of_connections(reader);
-            let surface = surface(reader, &addresses, None);
+            // One name for both, whatever port it is reached at.
+            let public_host = http.as_ref().and_then(|http| host_of(http.public_url.as_deref()?));
+            let public_host = public_host.map(|host| HostPattern { port: None, ..host });
+            let surface = surface(reader, &addresses, public_host);
             Some(HttpListener { addresses, paths, tls, proxies, public_url: None, surface })
         }
     }
@@ -119,9 +122,8 @@ fn http(reader: &mut Reader<'_>, tls: &TlsTable) -> HttpListener {
     let tls = listener_tls(reader, tls);
     let proxies = proxies::of_connections(reader);
     let public_url = reader.value("public_url").and_then(|value| public_url(&value));
-    let public_host = public_url.as_ref().map(|(_, host)| host.clone());
+    let public_host = public_url.as_deref().and_then(host_of);
     let surface = surface(reader, &addresses, public_host);
-    let public_url = public_url.map(|(url, _)| url);
     let paths = Paths { endpoint: Some(path), events: sse_path, websocket: None };
     HttpListener { addresses, paths, tls, proxies, public_url, surface }
 }
@@ -254,13 +256,20 @@ fn listener_tls(reader: &mut Reader<'_>, tls: &TlsTable) -> Option<TlsSettings> 
 }
 
 /// Reads an https URL, or one of this host itself, without user, query and fragment, and its host.
-fn public_url(value: &Value<'_>) -> Option<(String, HostPattern)> {
+/// The host of a URL, if it is one that `Host` can name.
+fn host_of(url: &str) -> Option<HostPattern> {
+    let (_, rest) = url.split_once("://")?;
+    let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
+    HostPattern::parse(authority).ok()
+}
+
+fn public_url(value: &Value<'_>) -> Option<String> {
     let text = value.string("a string")?;
     let example = "write for example public_url = \"https://mcp.example.com/mcp\"";
     let (scheme, rest) = text.split_once("://").unwrap_or_default();
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = HostPattern::parse(authority);
-    let is_local = scheme == "http" && host.as_ref().is_ok_and(is_this_host);
+    let (_, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host_of(&text);
+    let is_local = scheme == "http" && host.as_ref().is_some_and(is_this_host);
     if !scheme.eq_ignore_ascii_case("https") && !is_local {
         value.error(&format!("{} is not an https URL", value.shown(&text)), example);
         return None;
@@ -268,7 +277,7 @@ fn public_url(value: &Value<'_>) -> Option<(String, HostPattern)> {
     let clean =
         path.bytes().all(|byte| byte.is_ascii_graphic()) && !path.contains(['?', '#', '\\', '"']);
     match host {
-        Ok(host) if clean => Some((text, host)),
+        Some(_) if clean => Some(text),
         _ => {
             let what = format!("{} is more than a host, a port and a path", value.shown(&text));
             value.error(&what, example);

@@ -1,6 +1,7 @@
 //! How messages lie in the bytes of a connection.
 
 use crate::proto::buffer::Buffer;
+use crate::proto::jsonrpc::Meant;
 use crate::proto::lines::{Line, LineDecoder};
 use crate::proto::websocket::{self, CloseCode, Event};
 
@@ -20,8 +21,8 @@ pub(super) enum Item {
     NeedMore,
     /// A message.
     Message(Vec<u8>),
-    /// One that was too long and was dropped as it came; the text of its id, if it was found.
-    TooLong(Option<String>),
+    /// One that was too long and was dropped as it came.
+    TooLong(Meant),
     /// No message, but these bytes are to be sent.
     Reply(Vec<u8>),
     /// Nothing more comes; what is to be said to that.
@@ -116,7 +117,7 @@ impl From<Line> for Item {
         match line {
             Line::NeedMore => Self::NeedMore,
             Line::Message(bytes) => Self::Message(bytes),
-            Line::TooLong { id } => Self::TooLong(id),
+            Line::TooLong(meant) => Self::TooLong(meant),
         }
     }
 }
@@ -126,7 +127,7 @@ impl From<Event> for Item {
         match event {
             Event::NeedMore => Self::NeedMore,
             Event::Text(bytes) => Self::Message(bytes),
-            Event::TooLong { id } => Self::TooLong(id),
+            Event::TooLong(meant) => Self::TooLong(meant),
             Event::Binary(_) => Self::End(Some(CloseCode::UNSUPPORTED)),
             Event::Ping(payload) => {
                 let mut bytes = Vec::with_capacity(payload.len().saturating_add(2));

@@ -20,7 +20,7 @@ pub struct Link {
     wire: Wire,
     unsent: Vec<u8>,
     unsent_from: usize,
-    stalled_since: Option<Now>,
+    stalled: Option<Stall>,
     ending: Ending,
     /// The peer has sent something.
     has_heard: bool,
@@ -36,6 +36,26 @@ enum Proxy {
     Awaited(Buffer),
     /// It has said so.
     Heard(Option<IpAddr>),
+}
+
+/// Bytes that a peer must take for its time to begin anew. Who takes one now and then would hold
+/// what waits for it for ever.
+const PROGRESS: usize = 4 * 1024;
+
+/// A peer that does not take what waits for it.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    since: Now,
+    /// Bytes that it has taken since, fewer than count.
+    taken: usize,
+}
+
+impl Stall {
+    /// What has become of it when the peer has taken so many more bytes and others still wait.
+    fn go_on(former: Option<Self>, taken: usize, now: Now) -> Self {
+        let so_far = former.map(|stall| Self { taken: stall.taken.saturating_add(taken), ..stall });
+        so_far.filter(|stall| stall.taken < PROGRESS).unwrap_or(Self { since: now, taken: 0 })
+    }
 }
 
 /// How far the end of our side is.
@@ -72,7 +92,7 @@ impl Link {
             wire,
             unsent: Vec::new(),
             unsent_from: 0,
-            stalled_since: None,
+            stalled: None,
             ending: Ending::Open,
             has_heard: false,
             proxy: if is_proxied { Proxy::Awaited(Buffer::new()) } else { Proxy::None },
@@ -102,9 +122,9 @@ impl Link {
         self.wire.peer_certificate()
     }
 
-    /// Since when the peer takes nothing of what waits for it.
+    /// Since when the peer takes nothing of what waits for it, or next to nothing.
     pub fn stalled_since(&self) -> Option<Now> {
-        self.stalled_since
+        self.stalled.map(|stall| stall.since)
     }
 
     /// Reads once and appends what it says to `input`.
@@ -196,28 +216,24 @@ impl Link {
 
     /// Sends what waits, then `fresh`; what the socket does not take waits on.
     pub fn send(&mut self, fresh: &[u8], now: Now) -> io::Result<()> {
-        let mut moved = self.send_waiting()?;
+        let mut taken = self.send_waiting()?;
         if !fresh.is_empty() {
             let is_clear = self.unsent.is_empty();
             let sent = if is_clear { self.wire.send(&mut self.socket, fresh)? } else { 0 };
             self.unsent.extend_from_slice(fresh.get(sent..).unwrap_or_default());
-            moved |= sent > 0;
+            taken = taken.saturating_add(sent);
         }
         self.go_on_ending()?;
         let has_backlog = !self.unsent.is_empty() || self.wire.has_backlog();
-        self.stalled_since = match self.stalled_since {
-            _ if !has_backlog => None,
-            Some(since) if !moved => Some(since),
-            _ => Some(now),
-        };
+        self.stalled = has_backlog.then(|| Stall::go_on(self.stalled, taken, now));
         Ok(())
     }
 
-    /// Sends of what waits; true if the socket took any of it.
-    fn send_waiting(&mut self) -> io::Result<bool> {
+    /// Sends of what waits; how many bytes the socket took of it.
+    fn send_waiting(&mut self) -> io::Result<usize> {
         let had_backlog = self.wire.has_backlog();
         if self.unsent.is_empty() && !had_backlog {
-            return Ok(false);
+            return Ok(0);
         }
         let waiting = self.unsent.get(self.unsent_from..).unwrap_or_default();
         let sent = self.wire.send(&mut self.socket, waiting)?;
@@ -226,7 +242,8 @@ impl Link {
             self.unsent = Vec::new();
             self.unsent_from = 0;
         }
-        Ok(sent > 0 || (had_backlog && !self.wire.has_backlog()))
+        let is_record_out = had_backlog && !self.wire.has_backlog();
+        Ok(if is_record_out { sent.saturating_add(PROGRESS) } else { sent })
     }
 
     /// Ends our side of the connection once all that waits is sent.
@@ -250,5 +267,23 @@ impl Link {
             let _ = self.socket.shutdown(Shutdown::Write);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_a_little_now_and_then_gains_no_time() {
+        let at = Now::from_micros;
+        let mut stall = Stall::go_on(None, 1_000_000, at(1));
+        assert_eq!(stall.since, at(1), "it begins with what is not taken");
+        for moment in 2..2_000 {
+            stall = Stall::go_on(Some(stall), 2, at(moment));
+            assert_eq!(stall.since, at(1));
+        }
+        let slow = Stall::go_on(Some(stall), 2_000, at(3_000));
+        assert_eq!((slow.since, slow.taken), (at(3_000), 0), "slow is not dead");
     }
 }

@@ -263,10 +263,10 @@ impl MessageConn {
                     self.began = None;
                     open.road.arrive(bytes, step.reader, step.now)
                 }
-                Item::TooLong(id) => {
+                Item::TooLong(meant) => {
                     self.heard = step.now;
                     self.began = None;
-                    open.road.too_long(id.as_deref(), step.now)
+                    open.road.too_long(&meant, step.now)
                 }
                 Item::NeedMore => {
                     let has_begun = !self.codec.is_idle(&self.input);
@@ -341,7 +341,7 @@ impl MessageConn {
                     return Ok(());
                 }
             }
-            Item::TooLong(id) => drop(open.road.too_long(id.as_deref(), step.now)),
+            Item::TooLong(meant) => drop(open.road.too_long(&meant, step.now)),
             Item::NeedMore | Item::Reply(_) => {}
             Item::End(_) => {
                 self.phase = Phase::Closed;

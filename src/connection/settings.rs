@@ -29,14 +29,14 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Time a connection may rest between two requests; default 75 s.
     pub idle_timeout: Duration,
-    /// Time a peer may take no byte of an answer; default 30 s.
+    /// Time in which a peer must take 4 KiB of an answer, or all that is left; default 30 s.
     pub write_stall: Duration,
     /// Requests on one connection before it is closed, 0 for no limit; default 100 000.
     pub requests_per_connection: u32,
     /// Requests that may come one behind another without waiting for an answer; default 64.
     pub pipelined_requests: u32,
-    /// Bytes of messages that are not whole, in all connections, without the first 64 KiB of each;
-    /// default 64 MiB.
+    /// Bytes of messages that are not whole, in all connections, without the first 64 KiB of each,
+    /// and once more of the messages of calls that run; default 64 MiB.
     pub buffered_bytes: usize,
     /// Bytes queued for one reader of a stream; default 1 MiB.
     pub stream_bytes: usize,

@@ -148,15 +148,18 @@ impl Endpoint {
         };
         let accepts = accepts(head);
         match purpose {
+            Purpose::Stream | Purpose::EventSession
+                if origin.is_none() && is_of_foreign_page(head) =>
+            {
+                return Err(Refusal::ForeignOrigin);
+            }
             Purpose::Message | Purpose::EventMessage if !is_json(head) => {
                 return Err(Refusal::NotJson);
             }
             Purpose::Message if !accepts.json && !accepts.events => {
                 return Err(Refusal::NotAcceptable);
             }
-            Purpose::Stream | Purpose::EventSession if !accepts.events => {
-                return Err(Refusal::NotAcceptable);
-            }
+            Purpose::EventSession if !accepts.events => return Err(Refusal::NotAcceptable),
             Purpose::WebSocket => drop(Handshake::read(head)?),
             _ => {}
         }
@@ -249,13 +252,23 @@ fn is_json(head: &Head) -> bool {
         })
 }
 
-/// What `Accept` takes (RFC 9110 §12.5.1); no `Accept` takes everything.
+/// True if a browser says that a page of another site has made it send this (Fetch Metadata). What
+/// a page loads and cannot read has no `Origin`, and would hold a stream all the same.
+fn is_of_foreign_page(head: &Head) -> bool {
+    let mut sites = head.headers_named("sec-fetch-site");
+    sites.any(|site| !matches!(site, b"same-origin" | b"none"))
+}
+
+/// What `Accept` takes (RFC 9110 §12.5.1). No `Accept` takes everything, and so does one that names
+/// nothing.
 fn accepts(head: &Head) -> Accepts {
     let mut json = Preference::default();
     let mut events = Preference::default();
     let mut named = 0;
     for value in head.headers_named("accept") {
-        for range in std::str::from_utf8(value).unwrap_or_default().split(',') {
+        // What is no text names something, and nothing that there is.
+        let ranges = std::str::from_utf8(value).unwrap_or("?").split(',');
+        for range in ranges.filter(|range| !range.trim().is_empty()) {
             named += 1;
             let mut parts = range.split(';').map(str::trim);
             let media = parts.next().unwrap_or_default();
@@ -264,7 +277,7 @@ fn accepts(head: &Head) -> Accepts {
             events.consider(closeness(media, "text/event-stream"), weight, named);
         }
     }
-    let takes_all = head.count_of("accept") == 0;
+    let takes_all = named == 0;
     // An event stream has no length, and HTTP/1.0 has no chunks.
     let takes_events = (events.weight > 0 || takes_all) && !head.http_1_0();
     Accepts {

@@ -54,9 +54,14 @@ fn is_subdomain(host: &str, domain: &str) -> bool {
 
 /// True if `host` (the value of a `Host` header) is one of the hosts that are served.
 pub fn is_served(host: &str, served: &[HostPattern]) -> bool {
-    let Ok(host) = HostPattern::parse(host.strip_suffix('.').unwrap_or(host)) else {
-        return false;
+    // A name may end with the dot of the root, before its port too.
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
+    let host = match name.strip_suffix('.') {
+        Some(name) if port.is_empty() => name.to_owned(),
+        Some(name) => format!("{name}:{port}"),
+        None => host.to_owned(),
     };
+    let Ok(host) = HostPattern::parse(&host) else { return false };
     served.iter().any(|pattern| {
         pattern.host == host.host && (pattern.port.is_none() || pattern.port == host.port)
     })

@@ -10,7 +10,7 @@ use super::rate::Quota;
 use crate::base::counters::{Counter, Counters};
 use crate::mcp::era::Era;
 use crate::mcp::errors::{OVERLOADED, RpcError, SESSION_NOT_FOUND, TOO_MANY_REQUESTS};
-use crate::proto::jsonrpc::{INVALID_REQUEST, PARSE_ERROR};
+use crate::proto::jsonrpc::{Fault, INVALID_REQUEST, PARSE_ERROR};
 
 /// Why a request went no further.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +68,14 @@ impl Refusal {
     /// A message of a wrong form, answered with 400.
     pub fn invalid(error: RpcError) -> Self {
         Self::Invalid(400, error)
+    }
+
+    /// A request under the id of one that has no answer yet.
+    pub const DUPLICATE_ID: Self = Self::Conflict("A request with this id is running");
+
+    /// A message of the wrong form.
+    pub fn malformed(fault: Fault) -> Self {
+        Self::invalid(RpcError::new(fault.code(), fault.to_string()))
     }
 
     /// The HTTP status.

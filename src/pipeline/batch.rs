@@ -10,6 +10,7 @@ use super::answer::{Answer, Opening, Reply, Streamed, refusal_line};
 use super::calls::outcome::{Outcome, guarded};
 use super::calls::waiting::{Heard, Waiting};
 use super::exchange::{Ending, Exchange, Transport};
+use super::notices::heed;
 use super::replies::refuse;
 use super::road::CallParts;
 use super::services::Services;
@@ -23,13 +24,13 @@ use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::batch::{Element, check, split};
 use crate::guard::validate::http::Refused;
-use crate::guard::validate::{Call, Incoming, Notice};
+use crate::guard::validate::{Call, Incoming};
 use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::{Outlet, Wake, Weight};
 use crate::proto::http1::response::HeaderBlock;
-use crate::proto::jsonrpc::{Id, Message};
+use crate::proto::jsonrpc::{Id, Meant, Message};
 
 /// The answers of a batch, until the last of them is there.
 #[derive(Debug)]
@@ -158,7 +159,7 @@ impl Batch<'_> {
             return refused(exchange, &Refusal::Conflict("The stream is in use"), cors);
         };
         exchange.finish(&Ending::Done);
-        self.carry(metered, elements, &outlet, true, accepts.events, now);
+        self.carry(metered, (elements, body.len()), &outlet, true, accepts.events, now);
         if !wants_answer {
             self.session.forget_stream(number);
             return Answer::Reply(Reply { cors, ..Reply::empty(202) });
@@ -177,11 +178,11 @@ impl Batch<'_> {
         }))
     }
 
-    /// Lets each message walk; the answers go into `outlet`.
+    /// Lets each message walk; the answers go into `outlet`. The batch has so many `bytes`.
     pub fn carry(
         &self,
         metered: Metered,
-        elements: Vec<Element>,
+        (elements, bytes): (Vec<Element>, usize),
         outlet: &Arc<Outlet>,
         is_own: bool,
         takes_requests: bool,
@@ -195,6 +196,7 @@ impl Batch<'_> {
             takes_requests,
             gathering: Some(Arc::clone(&gathering)),
         };
+        let share = bytes / elements.len().max(1);
         for (place, element) in elements.into_iter().enumerate() {
             // The request itself was counted when it came in, and to answer or to take work back is
             // never too much.
@@ -203,19 +205,20 @@ impl Batch<'_> {
             } else {
                 self.snapshot.rate.meter_another(&metered, now)
             };
-            self.element(counted, element, heard(), &gathering, now);
+            let mut exchange = Exchange::begin(self.services, self.transport, self.address, now);
+            exchange.set_bytes(share);
+            self.element(exchange, (counted, element), heard(), &gathering, now);
         }
     }
 
     fn element(
         &self,
-        metered: Result<Metered, Refusal>,
-        element: Element,
+        mut exchange: Exchange,
+        (metered, element): (Result<Metered, Refusal>, Element),
         heard: Heard,
         gathering: &Gathering,
         now: Now,
     ) {
-        let mut exchange = Exchange::begin(self.services, self.transport, self.address, now);
         exchange.set_principal(&self.session.principal);
         let checked = match metered {
             Ok(metered) => check(metered, element, self.session),
@@ -226,12 +229,10 @@ impl Batch<'_> {
         match checked {
             Ok(Incoming::Call(call)) => self.call(exchange, *call, heard, gathering, now),
             Ok(Incoming::Notice(notice, _)) => {
-                match notice {
-                    Notice::Cancelled(id) => self.session.cancel(&id),
-                    Notice::Answered(id, outcome) => self.session.answer(&id, outcome),
-                    Notice::Other => {}
+                match heed(notice, Some(self.session)) {
+                    Ok(()) => exchange.finish(&Ending::Done),
+                    Err(refusal) => exchange.finish(&Ending::Refused(&refusal, Era::Legacy)),
                 }
-                exchange.finish(&Ending::Done);
                 gathering.pass();
             }
             // Messages of a batch are no batches: an array among them was refused as no message.
@@ -299,13 +300,16 @@ impl Batch<'_> {
 
 /// True for what gets an answer: a request, and what is no message at all.
 fn is_answered(element: &Element) -> bool {
-    !matches!(element, Ok(Message::Notification { .. } | Message::Response { .. }))
+    match element {
+        Ok(message) => matches!(message, Message::Request { .. }),
+        Err(malformed) => matches!(malformed.meant, Meant::Request(_)),
+    }
 }
 
 fn id_of(element: &Element) -> Option<Id> {
     match element {
         Ok(Message::Request { id, .. }) => Some(id.clone()),
         Ok(_) => None,
-        Err(malformed) => malformed.id.clone(),
+        Err(malformed) => malformed.meant.id().cloned(),
     }
 }

@@ -141,12 +141,17 @@ impl EventSessions {
         self.by_id.lock().is_empty()
     }
 
-    /// Ends all streams; what runs is cancelled.
-    pub fn end_all(&self) {
-        let all = std::mem::take(&mut *self.by_id.lock());
-        for session in all.into_values() {
-            session.road.close();
+    /// Whoever waits for an answer of any client is told that none will come.
+    pub fn abandon(&self) {
+        let all: Vec<_> = self.by_id.lock().values().cloned().collect();
+        for session in all {
+            session.road.input_ended();
         }
+    }
+
+    /// Ends the streams on which no answer is due any more.
+    pub fn end_idle(&self) {
+        self.end_where(|session| !session.road.is_running());
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Exchange {
     principal: Option<Arc<Principal>>,
     method: Option<Method>,
     target: Option<String>,
+    /// Of its message.
+    bytes: usize,
     is_task: bool,
     is_finished: bool,
 }
@@ -67,6 +69,7 @@ impl Exchange {
             principal: None,
             method: None,
             target: None,
+            bytes: 0,
             is_task: false,
             is_finished: false,
         }
@@ -99,6 +102,16 @@ impl Exchange {
     /// Notes who it is from.
     pub fn set_principal(&mut self, principal: &Arc<Principal>) {
         self.principal = Some(Arc::clone(principal));
+    }
+
+    /// Notes the length of its message, in bytes.
+    pub fn set_bytes(&mut self, bytes: usize) {
+        self.bytes = bytes;
+    }
+
+    /// The length of its message, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Notes what it asks for.

@@ -13,6 +13,7 @@ use super::calls::outcome::{Outcome, QuickRun, guarded};
 use super::calls::permits::TOO_MANY_CALLS;
 use super::calls::waiting::{Begun, Heard, Waiting};
 use super::exchange::{Ending, Exchange, Transport};
+use super::notices::{give_up, heed};
 use super::road::CallParts;
 use super::services::Services;
 use super::snapshot::Snapshot;
@@ -22,18 +23,18 @@ use super::work::grant::grant;
 use crate::backend::context::Context;
 use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;
-use crate::guard::authn::authenticate_local;
+use crate::guard::authn::{CREDENTIAL, authenticate_local};
 use crate::guard::gate::admit_local;
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
-use crate::guard::validate::batch::split;
+use crate::guard::validate::batch::{Element, split};
 use crate::guard::validate::{Incoming, Notice, answer, lines, notice};
 use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::{Negotiated, Session};
 use crate::mcp::outlet::{Outlet, Weight};
 use crate::mcp::subscriptions::{Filter, Listener};
-use crate::proto::jsonrpc::{self, Id, Malformed, Message, write_result};
+use crate::proto::jsonrpc::{self, Fault, Id, Malformed, Meant, Message, write_result};
 
 /// One connection of lines; see the module.
 #[derive(Debug)]
@@ -71,11 +72,16 @@ impl LineRoad {
         Self { services, outlet, transport, address, state: Mutex::default() }
     }
 
-    /// A line that was too long; `id` is the text of its id, if it was found.
-    pub fn too_long(&self, id: Option<&str>, now: Now) {
+    /// A line that was too long.
+    pub fn too_long(&self, meant: &Meant, now: Now) {
         let exchange = Exchange::begin(&self.services, self.transport, self.address, now);
-        let id = id.and_then(|text| serde_json::from_str(text).ok());
-        self.refuse(exchange, &Refusal::TooLarge, id.as_ref().and_then(Id::of).as_ref());
+        match meant {
+            Meant::Request(id) => self.refuse(exchange, &Refusal::TooLarge, id.as_ref()),
+            Meant::Response(id) => {
+                give_up(id.as_ref(), self.session().as_ref());
+                exchange.finish(&Ending::Refused(&Refusal::TooLarge, Era::Legacy));
+            }
+        }
     }
 
     /// A whole line.
@@ -91,12 +97,13 @@ impl LineRoad {
     /// A message whose sender is known and counted.
     pub fn carry(
         &self,
-        exchange: Exchange,
+        mut exchange: Exchange,
         snapshot: Arc<Snapshot>,
         metered: Metered,
         line: &[u8],
         now: Now,
     ) {
+        exchange.set_bytes(line.len());
         let read = jsonrpc::parse(line, snapshot.json);
         self.carry_read(exchange, snapshot, metered, (read, line), now);
     }
@@ -134,6 +141,10 @@ impl LineRoad {
             // It would go past the headers that this revision has over HTTP.
             let id = call.id().clone();
             return self.refuse(exchange, &Refusal::invalid(handshake_only()), Some(&id));
+        }
+        if self.is_in_use(call.id()) {
+            let id = call.id().clone();
+            return self.refuse(exchange, &Refusal::DUPLICATE_ID, Some(&id));
         }
         let mut parts = CallParts::of(&call);
         if parts.version.era() == Era::Modern {
@@ -186,7 +197,14 @@ impl LineRoad {
         sessions.any(|session| session.is_running())
     }
 
-    /// The same, or the client listens.
+    /// True while a request with this id has no answer, or is what the client listens by.
+    fn is_in_use(&self, id: &Id) -> bool {
+        let state = self.state.lock();
+        let mut sessions = [&state.session, &state.modern].into_iter().flatten();
+        state.listeners.contains_key(id) || sessions.any(|session| session.runs(id))
+    }
+
+    /// True while a request has no answer yet, or the client listens.
     pub(super) fn is_busy(&self) -> bool {
         self.is_running() || !self.state.lock().listeners.is_empty()
     }
@@ -216,32 +234,30 @@ impl LineRoad {
             Ok(Message::Request { id, .. }) => self.refuse(exchange, refusal, Some(&id)),
             // And an answer of the client takes nothing that was not asked for.
             Ok(Message::Response { id, outcome }) => self.accept(exchange, answer(id, outcome)),
-            Err(malformed) => self.refuse(exchange, refusal, malformed.id.as_ref()),
+            Err(Malformed { meant: Meant::Request(id), .. }) => {
+                self.refuse(exchange, refusal, id.as_ref());
+            }
+            Err(Malformed { meant: Meant::Response(id), fault }) => {
+                self.accept(exchange, Notice::Unfit(id, fault));
+            }
         }
     }
 
     pub(super) fn accept(&self, exchange: Exchange, notice: Notice) {
-        match notice {
-            Notice::Cancelled(id) => {
-                let (listener, sessions) = {
-                    let mut state = self.state.lock();
-                    let sessions = [state.session.clone(), state.modern.clone()];
-                    (state.listeners.remove(&id), sessions)
-                };
-                drop(listener);
-                for session in sessions.into_iter().flatten() {
-                    session.cancel(&id);
-                }
+        if let Notice::Cancelled(id) = &notice {
+            let (listener, modern) = {
+                let mut state = self.state.lock();
+                (state.listeners.remove(id), state.modern.clone())
+            };
+            drop(listener);
+            if let Some(modern) = modern {
+                modern.cancel(id);
             }
-            Notice::Answered(id, outcome) => {
-                let session = self.state.lock().session.clone();
-                if let Some(session) = session {
-                    session.answer(&id, outcome);
-                }
-            }
-            Notice::Other => {}
         }
-        exchange.finish(&Ending::Done);
+        match heed(notice, self.session().as_ref()) {
+            Ok(()) => exchange.finish(&Ending::Done),
+            Err(refusal) => exchange.finish(&Ending::Refused(&refusal, Era::Legacy)),
+        }
     }
 
     fn batch(
@@ -258,6 +274,9 @@ impl LineRoad {
             Err(refusal) => return self.refuse(exchange, &refusal, None),
         };
         exchange.finish(&Ending::Done);
+        let can_prove = matches!(self.transport, Transport::Tcp | Transport::WebSocket);
+        let alone = |element| if can_prove { without_credential(element) } else { element };
+        let elements = elements.into_iter().map(alone).collect();
         let batch = Batch {
             services: &self.services,
             snapshot,
@@ -265,7 +284,7 @@ impl LineRoad {
             transport: self.transport,
             address: self.address,
         };
-        batch.carry(metered, elements, &self.outlet, false, true, now);
+        batch.carry(metered, (elements, line.len()), &self.outlet, false, true, now);
     }
 
     fn quick(&self, waiting: Waiting, run: QuickRun) {
@@ -371,6 +390,20 @@ impl LineRoad {
         }
         self.outlet.end();
     }
+}
+
+/// Refuses a message of a batch that says itself who it is from: all of them are from one.
+fn without_credential(element: Element) -> Element {
+    let (id, params) = match &element {
+        Ok(Message::Request { id, params, .. }) => (Some(id.clone()), params),
+        Ok(Message::Notification { params, .. }) => (None, params),
+        _ => return element,
+    };
+    if params.get("_meta").is_none_or(|meta| meta.get(CREDENTIAL).is_none()) {
+        return element;
+    }
+    let fault = Fault::Shape("a message of a batch cannot have a credential of its own");
+    Err(Malformed { fault, meant: Meant::Request(id) })
 }
 
 fn handshake_only() -> RpcError {

@@ -18,20 +18,17 @@ use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
 use crate::base::secret::Secret;
 use crate::guard::authn::inquiry::Waiter;
-use crate::guard::authn::{Occasion, Presented, presented_in};
+use crate::guard::authn::{CREDENTIAL, Occasion, Presented, presented_in};
 use crate::guard::gate::{Admitted, admit_message};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::{answer, notice};
 use crate::mcp::era::Era;
-use crate::mcp::errors::RpcError;
 use crate::mcp::meta::claimed_version;
 use crate::mcp::methods::Method;
 use crate::mcp::outlet::{Outlet, Wake};
-use crate::proto::jsonrpc::{self, Id, Malformed, Message, Params};
+use crate::proto::jsonrpc::{self, Id, Malformed, Meant, Message, Params};
 
-/// Where a credential stands in the `_meta` of a request: `Bearer`, a space and a token or key.
-pub const CREDENTIAL: &str = "erlmcp/authorization";
 /// Why nothing more is taken of a connection.
 const TOO_MUCH: Refusal = Refusal::Overloaded("Too many large messages are on their way");
 /// Longest message of somebody who has proved nothing yet, in bytes.
@@ -134,13 +131,28 @@ impl Read {
         matches!(self.message, Ok(Message::Request { .. }))
     }
 
+    /// False for what nobody waits for an answer to.
+    fn is_answered(&self) -> bool {
+        match &self.message {
+            Ok(message) => matches!(message, Message::Request { .. }),
+            Err(malformed) => matches!(malformed.meant, Meant::Request(_)),
+        }
+    }
+
     fn id(&self) -> Option<&Id> {
         match &self.message {
             Ok(Message::Request { id, .. }) => Some(id),
             Ok(_) => None,
-            Err(malformed) => malformed.id.as_ref(),
+            Err(malformed) => malformed.meant.id(),
         }
     }
+}
+
+/// True if the credential of a message is of the user who has proved the connection, and holds
+/// longer than what it was proved with: the connection goes on with it.
+fn renews(asking: &Asking, former: &Principal, newer: &Principal) -> bool {
+    let until = |principal| asking.snapshot.authentication.until(principal).unwrap_or(u64::MAX);
+    asking.read.credential.is_some() && former.key == newer.key && until(former) < until(newer)
 }
 
 /// Takes the credential out of a message: nobody behind the guards sees it.
@@ -201,10 +213,9 @@ impl MessageRoad {
         self.lines.is_running()
     }
 
-    /// A message that is longer than [`MessageRoad::most_bytes`]; `id` is the text of its id, if it
-    /// was found.
-    pub fn too_long(&self, id: Option<&str>, now: Now) -> Arrived {
-        self.lines.too_long(id, now);
+    /// A message that is longer than [`MessageRoad::most_bytes`].
+    pub fn too_long(&self, meant: &Meant, now: Now) -> Arrived {
+        self.lines.too_long(meant, now);
         if self.has_proved() { Arrived::Taken } else { Arrived::Last }
     }
 
@@ -212,7 +223,8 @@ impl MessageRoad {
     pub fn arrive(&self, bytes: Vec<u8>, reader: &Arc<dyn Wake>, now: Now) -> Arrived {
         let snapshot = self.services.snapshot.load_full();
         let address = self.peer.address;
-        let exchange = Exchange::begin(&self.services, self.transport, Some(address), now);
+        let mut exchange = Exchange::begin(&self.services, self.transport, Some(address), now);
+        exchange.set_bytes(bytes.len());
         let read = Read::new(bytes, &snapshot);
         let asking = Asking { exchange, snapshot, read, rounds: 0 };
         if self.services.blocks.hold(address, unix_seconds) {
@@ -221,8 +233,8 @@ impl MessageRoad {
         // Whoever begins with something else is no client: a browser, it may be, that a page has
         // sent here with messages inside of its request.
         if let (Err(malformed), false) = (&asking.read.message, self.has_proved()) {
-            let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
-            return self.refuse(asking, &Refusal::invalid(error));
+            let refusal = Refusal::malformed(malformed.fault);
+            return self.refuse(asking, &refusal);
         }
         let admitted = admit_message(self.transport, address);
         if let Some(principal) = self.proved_before(&asking.read) {
@@ -350,7 +362,8 @@ impl MessageRoad {
         let proves_whole = is_handshake && asking.read.is_initialize();
         {
             let mut proved = self.proved.lock();
-            if proves_whole {
+            let whole = proved.whole.as_ref();
+            if proves_whole || whole.is_some_and(|whole| renews(&asking, whole, &principal)) {
                 proved.whole = Some(Arc::clone(&principal));
             }
             proved.last = Some(principal);
@@ -372,10 +385,10 @@ impl MessageRoad {
 
     fn refuse(&self, asking: Asking, refusal: &Refusal) -> Arrived {
         let Asking { exchange, read, snapshot, .. } = asking;
-        if matches!(read.message, Ok(Message::Notification { .. } | Message::Response { .. })) {
-            exchange.finish(&Ending::Refused(refusal, Era::Legacy));
-        } else {
+        if read.is_answered() {
             self.lines.refuse(exchange, refusal, read.id());
+        } else {
+            exchange.finish(&Ending::Refused(refusal, Era::Legacy));
         }
         let is_too_fast = matches!(refusal, Refusal::NoCredentials)
             && snapshot.rate.stranger(self.peer.address, Now::read()).is_err();

@@ -9,6 +9,7 @@ pub mod exchange;
 mod identify;
 pub mod lines;
 pub mod messages;
+mod notices;
 pub mod record;
 pub mod render;
 pub mod replies;

@@ -9,6 +9,7 @@ use super::batch::{Batch, Posted};
 use super::event_sessions;
 use super::exchange::{Ending, Exchange, Transport};
 use super::identify::{MOST_ROUNDS, Unmetered, comes_too_often, identify, meter};
+use super::notices::heed;
 use super::replies::{allowed, cors_of, metadata, preflight, refuse, version_of};
 use super::services::Services;
 use super::snapshot::{Door, Snapshot};
@@ -306,6 +307,7 @@ pub fn walk(
 
 fn message(entered: Entered, head: &Head, body: &[u8], reader: &Arc<dyn Wake>, now: Now) -> Answer {
     let Parts { mut exchange, snapshot, metered, accepts, cors } = entered.into_parts();
+    exchange.set_bytes(body.len());
     let services = Arc::clone(exchange.services());
     let find =
         |id: &str, principal: &_| services.sessions.find(id, principal, &snapshot.sessions, now);
@@ -397,10 +399,9 @@ fn accept(
     session: Option<Arc<Session>>,
     cors: Option<HeaderBlock>,
 ) -> Answer {
-    match (notice, session) {
-        (Notice::Cancelled(id), Some(session)) => session.cancel(&id),
-        (Notice::Answered(id, outcome), Some(session)) => session.answer(&id, outcome),
-        _ => {}
+    let version = session.as_ref().map_or(Version::ASSUMED, |session| session.version);
+    if let Err(refusal) = heed(notice, session.as_ref()) {
+        return Answer::Reply(refuse(exchange, &refusal, None, version, cors));
     }
     exchange.finish(&Ending::Done);
     Answer::Reply(Reply { cors, ..Reply::empty(202) })
@@ -411,11 +412,11 @@ fn end_session(entered: Entered, head: &Head, now: Now) -> Answer {
     let Parts { exchange, snapshot, metered, cors, .. } = entered.into_parts();
     let sessions = &exchange.services().sessions;
     // The modern era has no sessions, whatever its clients send.
-    let session_id =
-        head.header_str("mcp-session-id").filter(|_| version_of(head).era() == Era::Legacy);
-    let refusal = match session_id {
-        None => Refusal::MethodNotAllowed("POST"),
-        Some(id) => match sessions.find(id, metered.principal(), &snapshot.sessions, now) {
+    let is_legacy = version_of(head).era() == Era::Legacy;
+    let refusal = match http::session_id(head).map(|id| id.filter(|_| is_legacy)) {
+        Err(refusal) => refusal,
+        Ok(None) => Refusal::MethodNotAllowed("POST"),
+        Ok(Some(id)) => match sessions.find(id, metered.principal(), &snapshot.sessions, now) {
             None => Refusal::NoSession,
             Some(session) => {
                 sessions.remove(&session.id);

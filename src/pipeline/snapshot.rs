@@ -127,6 +127,8 @@ pub struct CallLimits {
     pub calls: usize,
     /// Most of one principal at once.
     pub calls_per_principal: usize,
+    /// Bytes that the messages of all of them may have together.
+    pub bytes: usize,
     /// Most of the tools that a pattern means at once.
     pub calls_per_tool: Vec<(Wildcard, usize)>,
     /// A call that takes longer is given up; time that its client takes to answer does not count.

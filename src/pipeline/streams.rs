@@ -22,6 +22,7 @@ use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;
 use crate::guard::gate::Accepts;
 use crate::guard::refusal::Refusal;
+use crate::guard::validate::http::session_id;
 use crate::mcp::era::Era;
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::{Negotiated, STANDALONE, parse_event_id};
@@ -134,7 +135,8 @@ fn park(
             accepts,
             cors,
             quota: None,
-            cancellation: Some(cancellation).filter(|_| era == Era::Modern),
+            // A stream of a session can be resumed. Without one nobody gets the answer any more.
+            cancellation: Some(cancellation).filter(|_| era == Era::Modern || session.is_none()),
             listener: None,
             place: None,
         }))),
@@ -260,13 +262,17 @@ fn attach(
     now: Now,
 ) -> Result<Attached, Refusal> {
     let is_modern = version_of(head).era() == Era::Modern;
-    let Some(id) = head.header_str("mcp-session-id").filter(|_| !is_modern) else {
+    let Some(id) = session_id(head)?.filter(|_| !is_modern) else {
         return Err(Refusal::MethodNotAllowed(if is_modern { "POST" } else { "POST, DELETE" }));
     };
     let sessions = &entered.exchange.services().sessions;
     let session = sessions
         .find(id, entered.principal(), &entered.snapshot.sessions, now)
         .ok_or(Refusal::NoSession)?;
+    // Only now: without a session there is no stream in any form.
+    if !entered.accepts.events {
+        return Err(Refusal::NotAcceptable);
+    }
     let Some(last) = head.header_str("last-event-id") else {
         let outlet = Arc::clone(&session.listener.outlet);
         let ticket = outlet

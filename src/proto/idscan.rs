@@ -1,5 +1,8 @@
-//! Finds the `id` of a JSON-RPC message too large to keep, as it streams past. It must never keep
-//! more than one id's text, nor return text that is not itself valid JSON.
+//! Finds the `id` of a JSON-RPC message too large to keep, as it streams past, and whether it is a
+//! response. It must never keep more than one id's text, nor return text that is not itself valid
+//! JSON.
+
+use super::jsonrpc::{Id, Meant};
 
 /// The longest string id recovered, in bytes between its quotes.
 const STRING_BYTES: usize = 256;
@@ -22,6 +25,10 @@ pub struct IdScanner {
     text: Vec<u8>,
     id: Option<Vec<u8>>,
     ids: usize,
+    /// The text of the current key so far, and one byte more than the longest that matters.
+    key: Vec<u8>,
+    has_method: bool,
+    has_outcome: bool,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -29,8 +36,7 @@ enum State {
     #[default]
     Start,
     KeyOrEnd,
-    /// Inside a key: how many bytes of `id` have matched, or more than two for another key.
-    Key(usize),
+    Key,
     KeyEscape,
     Colon,
     Value,
@@ -45,8 +51,8 @@ enum State {
     Over,
 }
 
-/// Stands for a key that is not `id`.
-const OTHER_KEY: usize = 3;
+/// The longest key that matters, in bytes.
+const KEY_BYTES: usize = b"method".len();
 
 impl IdScanner {
     /// A scanner at the start of a message.
@@ -66,6 +72,15 @@ impl IdScanner {
     #[must_use]
     pub fn finish(self) -> Option<String> {
         if self.ids == 1 { self.id.and_then(|id| String::from_utf8(id).ok()) } else { None }
+    }
+
+    /// What the message was.
+    #[must_use]
+    pub fn meant(self) -> Meant {
+        let is_response = self.has_outcome && !self.has_method;
+        let id = self.finish().and_then(|text| serde_json::from_str(&text).ok());
+        let id = id.as_ref().and_then(Id::of);
+        if is_response { Meant::Response(id) } else { Meant::Request(id) }
     }
 
     fn next(&mut self, byte: u8) -> State {
@@ -99,24 +114,37 @@ impl IdScanner {
                 State::Scalar
             }
 
-            (State::Key(matched), b'"') => {
-                self.is_id = matched == 2;
-                self.ids = self.ids.saturating_add(usize::from(self.is_id));
+            (State::Key, b'"') => {
+                self.end_key();
                 State::Colon
             }
-            (State::Key(0), b'i') => State::Key(1),
-            (State::Key(1), b'd') => State::Key(2),
-            (State::Key(_), b'\\') => State::KeyEscape,
-            (State::Key(_) | State::KeyEscape, _) => State::Key(OTHER_KEY),
+            (State::Key | State::KeyEscape, _) => {
+                if self.key.len() <= KEY_BYTES {
+                    self.key.push(byte);
+                }
+                let begins_escape = byte == b'\\' && matches!(self.state, State::Key);
+                if begins_escape { State::KeyEscape } else { State::Key }
+            }
 
             (state, _) if blank => state,
             (State::Start, b'{') => State::KeyOrEnd,
-            (State::KeyOrEnd, b'"') => State::Key(0),
+            (State::KeyOrEnd, b'"') => {
+                self.key.clear();
+                State::Key
+            }
             (State::Colon, b':') => State::Value,
             (State::Value, _) => self.value(byte),
             (State::AfterValue, _) => after_value(byte),
             (State::Start | State::KeyOrEnd | State::Colon | State::Over, _) => State::Over,
         }
+    }
+
+    /// A key with an escape is none of these, whatever it spells.
+    fn end_key(&mut self) {
+        self.is_id = self.key == b"id";
+        self.ids = self.ids.saturating_add(usize::from(self.is_id));
+        self.has_method |= self.key == b"method";
+        self.has_outcome |= self.key == b"result" || self.key == b"error";
     }
 
     fn value(&mut self, first: u8) -> State {
@@ -277,6 +305,28 @@ mod tests {
             assert_eq!(scan(message.as_bytes()), None, "{message}");
         }
         assert_eq!(scan(b"{\"id\":\"\xff\"}"), None);
+    }
+
+    #[test]
+    fn a_response_is_told_from_a_request() {
+        let meant = |message: &str| {
+            let mut scanner = IdScanner::new();
+            scanner.feed(message.as_bytes());
+            scanner.meant()
+        };
+        let seven = || Some(Id::Number(7));
+        for (message, expected) in [
+            (r#"{"id":7,"result":[1"#, Meant::Response(seven())),
+            (r#"{"error":{"method":1},"id":7}"#, Meant::Response(seven())),
+            (r#"{"result":1}"#, Meant::Response(None)),
+            (r#"{"id":7,"method":"x","result":1}"#, Meant::Request(seven())),
+            (r#"{"id":7,"params":{"result":1}}"#, Meant::Request(seven())),
+            (r#"{"id":7,"results":1,"resul":2,"\u0065rror":3}"#, Meant::Request(seven())),
+            (r#"{"id":99999999999999999999,"result":1}"#, Meant::Response(None)),
+            ("result", Meant::Request(None)),
+        ] {
+            assert_eq!(meant(message), expected, "{message}");
+        }
     }
 
     #[test]

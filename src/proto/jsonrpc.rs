@@ -73,8 +73,8 @@ pub enum Message {
     },
     /// Answers a request of ours.
     Response {
-        /// The id of our request.
-        id: Id,
+        /// The id of our request. An error may come without one: what it is about was not read.
+        id: Option<Id>,
         /// The result, or the error object.
         outcome: Result<Value, Value>,
     },
@@ -91,13 +91,33 @@ pub enum Fault {
     Shape(&'static str),
 }
 
-/// A refused message, with its id where one could be read.
+/// A refused message.
 #[derive(Debug, PartialEq)]
 pub struct Malformed {
     /// What is wrong.
     pub fault: Fault,
-    /// The request's id, if it was read before the fault was found.
-    pub id: Option<Id>,
+    /// What it was.
+    pub meant: Meant,
+}
+
+/// What a message was that cannot be taken, as far as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Meant {
+    /// A request with this id, or nothing that can be told.
+    Request(Option<Id>),
+    /// A response to the request of ours with this id: it has `result` or `error` and no `method`.
+    /// The id is in our numbering, so an error under it would answer a request of the peer's.
+    Response(Option<Id>),
+}
+
+impl Meant {
+    /// The id to answer under.
+    pub fn id(&self) -> Option<&Id> {
+        match self {
+            Self::Request(id) => id.as_ref(),
+            Self::Response(_) => None,
+        }
+    }
 }
 
 impl Fault {
@@ -143,8 +163,9 @@ pub fn parse(text: &[u8], limits: JsonLimits) -> Result<Message, Malformed> {
         Err(error) => {
             let fault = envelope.fault.unwrap_or_else(|| Fault::Json(budget.verdict(&error)));
             // A text that is not JSON has no id: what was read of it proves nothing.
-            let id = if fault.code() == PARSE_ERROR { None } else { envelope.read_id() };
-            Err(Malformed { fault, id })
+            let is_json = fault.code() != PARSE_ERROR;
+            let meant = if is_json { envelope.meant() } else { Meant::Request(None) };
+            Err(Malformed { fault, meant })
         }
     }
 }
@@ -165,10 +186,11 @@ pub fn parse_batch(
 
 fn of_value(value: Value) -> Result<Message, Malformed> {
     let Value::Object(members) = value else {
-        return Err(Malformed { fault: NO_OBJECT, id: None });
+        return Err(Malformed { fault: NO_OBJECT, meant: Meant::Request(None) });
     };
     let mut envelope = Envelope::default();
     for (key, value) in members {
+        envelope.note(&key);
         if let Some(slot) = envelope.slot(&key) {
             *slot = Some(value);
         }
@@ -186,6 +208,10 @@ struct Envelope {
     result: Option<Value>,
     error: Option<Value>,
     fault: Option<Fault>,
+    /// It has a member `method`, whether its value was read or not.
+    has_method: bool,
+    /// The same for `result` and `error`.
+    has_outcome: bool,
 }
 
 impl Envelope {
@@ -201,13 +227,20 @@ impl Envelope {
         })
     }
 
-    fn read_id(&self) -> Option<Id> {
-        self.id.as_ref().and_then(Id::of)
+    fn note(&mut self, key: &str) {
+        self.has_method |= key == "method";
+        self.has_outcome |= matches!(key, "result" | "error");
+    }
+
+    fn meant(&self) -> Meant {
+        let id = self.id.as_ref().and_then(Id::of);
+        let is_response = self.has_outcome && !self.has_method;
+        if is_response { Meant::Response(id) } else { Meant::Request(id) }
     }
 
     fn into_message(mut self) -> Result<Message, Malformed> {
-        let id = self.read_id();
-        self.shape().map_err(|what| Malformed { fault: Fault::Shape(what), id })
+        let meant = self.meant();
+        self.shape().map_err(|what| Malformed { fault: Fault::Shape(what), meant })
     }
 
     fn shape(&mut self) -> Result<Message, &'static str> {
@@ -216,6 +249,8 @@ impl Envelope {
         }
         let id = match self.id.take() {
             None => None,
+            // Thus JSON-RPC 2.0 says that the id of a request could not be read.
+            Some(Value::Null) if !self.has_method && self.error.is_some() => None,
             Some(value) => {
                 Some(Id::of(&value).ok_or("`id` must be a string or an integer, and not null")?)
             }
@@ -246,12 +281,13 @@ impl Envelope {
     }
 
     fn response(&mut self, id: Option<Id>) -> Result<Message, &'static str> {
-        let id = id.ok_or("the message has neither a `method` nor an `id`")?;
         match (self.result.take(), self.error.take()) {
+            (Some(_), None) if id.is_none() => Err("the response has no `id`"),
             (Some(result), None) => Ok(Message::Response { id, outcome: Ok(result) }),
             (None, Some(error @ Value::Object(_))) => {
                 Ok(Message::Response { id, outcome: Err(error) })
             }
+            (None, None) if id.is_none() => Err("the message has neither a `method` nor an `id`"),
             _ => Err("the message is neither a request nor a response"),
         }
     }
@@ -301,6 +337,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
         let strict = Strict { budget: self.budget, depth: 2 };
         let mut others: Vec<String> = Vec::new();
         while let Some(key) = members.next_key::<String>()? {
+            self.envelope.note(&key);
             let value = members.next_value_seed(strict)?;
             let twice = match self.envelope.slot(&key) {
                 Some(slot) => slot.replace(value).is_some(),
@@ -445,7 +482,7 @@ mod tests {
 
     fn fault(text: &str) -> (i64, Option<Id>) {
         let refused = read(text).expect_err(text);
-        (refused.fault.code(), refused.id)
+        (refused.fault.code(), refused.meant.id().cloned())
     }
 
     #[test]
@@ -468,8 +505,12 @@ mod tests {
         ));
         assert_eq!(
             read(r#"{"jsonrpc":"2.0","id":"a","result":{}}"#),
-            Ok(Message::Response { id: Id::Text("a".into()), outcome: Ok(json!({})) })
+            Ok(Message::Response { id: Some(Id::Text("a".into())), outcome: Ok(json!({})) })
         );
+        for id in ["", r#","id":null"#] {
+            let text = format!(r#"{{"jsonrpc":"2.0"{id},"error":{{"code":1,"message":""}}}}"#);
+            assert!(matches!(read(&text), Ok(Message::Response { id: None, .. })), "{text}");
+        }
         assert!(matches!(
             read(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":""}}"#),
             Ok(Message::Response { outcome: Err(_), .. })
@@ -500,6 +541,30 @@ mod tests {
         ] {
             assert_eq!(fault(text), (INVALID_REQUEST, seven.clone()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_response_that_cannot_be_taken_is_no_request() {
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        let seven = Some(Id::Number(7));
+        for (members, id) in [
+            (r#""id":7,"result":{},"error":{}"#, &seven),
+            (r#""id":7,"error":"text""#, &seven),
+            (r#""id":7,"error":null"#, &seven),
+            (r#""id":7,"result":1,"result":1"#, &seven),
+            (r#""result":1"#, &None),
+            (r#""result":1,"id":null"#, &None),
+            (r#""id":{},"error":{}"#, &None),
+            (&format!(r#""id":7,"result":{deep}"#), &seven),
+            (&format!(r#""error":{deep},"id":7"#), &None),
+        ] {
+            let text = format!(r#"{{"jsonrpc":"2.0",{members}}}"#);
+            let refused = read(&text).expect_err(&text);
+            assert_eq!(refused.meant, Meant::Response(id.clone()), "{text}");
+            assert_eq!(refused.meant.id(), None);
+        }
+        let refused = read(r#"{"id":7,"result":1}"#).unwrap_err();
+        assert_eq!(refused.meant, Meant::Response(seven), "even without `jsonrpc`");
     }
 
     #[test]
@@ -545,7 +610,7 @@ mod tests {
         let mixed = read(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},5,{"id":2},[]]"#).unwrap();
         assert!(matches!(mixed[0], Ok(Message::Request { .. })));
         let ids: Vec<_> =
-            mixed.iter().map(|one| one.as_ref().err().map(|e| e.id.clone())).collect();
+            mixed.iter().map(|one| one.as_ref().err().map(|e| e.meant.id().cloned())).collect();
         assert_eq!(ids, [None, Some(None), Some(Some(Id::Number(2))), Some(None)]);
         assert_eq!(read("[]"), Ok(vec![]));
         assert_eq!(read("{}").unwrap_err().code(), INVALID_REQUEST);

@@ -3,6 +3,7 @@
 
 use crate::proto::buffer::Buffer;
 use crate::proto::idscan::IdScanner;
+use crate::proto::jsonrpc::Meant;
 
 /// What the bytes so far amount to.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,10 +13,7 @@ pub enum Line {
     /// One line, without its end. It is neither empty nor blank; nothing else is known of it.
     Message(Vec<u8>),
     /// A line over the limit went by, and was dropped as it came.
-    TooLong {
-        /// The raw JSON text of the message's top-level `id`, where one was found.
-        id: Option<String>,
-    },
+    TooLong(Meant),
 }
 
 /// Cuts a stream of bytes into lines. A line ends with LF; one CR before it is dropped.
@@ -76,7 +74,7 @@ impl LineDecoder {
         if self.discarding.is_some() || line.len() > max_bytes {
             let mut scanner = self.discarding.take().unwrap_or_default();
             scanner.feed(bytes);
-            return Line::TooLong { id: scanner.finish() };
+            return Line::TooLong(scanner.meant());
         }
         if line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {
             return Line::NeedMore;
@@ -100,6 +98,7 @@ impl LineDecoder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proto::jsonrpc::Id;
 
     const MAX: usize = 16;
 
@@ -139,7 +138,8 @@ mod tests {
     }
 
     fn too_long(id: Option<&str>) -> Line {
-        Line::TooLong { id: id.map(str::to_owned) }
+        let id = id.map(|text| serde_json::from_str(text).unwrap());
+        Line::TooLong(Meant::Request(id.as_ref().and_then(Id::of)))
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod administration;
 mod builder;
+mod descriptors;
 mod first_start;
 pub(crate) mod inspection;
 mod material;

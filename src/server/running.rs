@@ -18,7 +18,7 @@ use super::network::{Doors, Fresh, Network};
 use super::outbound::{authorities, outbound};
 use super::tls::TlsFiles;
 use super::watch::Watch;
-use super::{snapshot, tls};
+use super::{descriptors, snapshot, tls};
 use crate::actors::admin::Admin;
 use crate::actors::audit::AuditLog;
 use crate::actors::handlers::Handlers;
@@ -239,6 +239,7 @@ fn parts(
             handshakes: limits.max_handshakes,
             bytes: limits.buffered_bytes,
         }),
+        most_sockets: descriptors::room_for(limits.max_connections),
         around: Arc::new(Surroundings {
             services: Arc::clone(services),
             limits: limits.clone(),
@@ -456,7 +457,7 @@ impl Hooks for Running {
         self.services.sessions.end_standalone_streams();
         // Nobody can answer any more.
         self.services.sessions.abandon();
-        self.services.event_sessions.end_all();
+        self.services.event_sessions.abandon();
         self.services.tasks.end_resting();
         let snapshot = self.services.snapshot.load();
         self.services.subscriptions.end_all(|id| {

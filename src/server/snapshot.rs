@@ -83,6 +83,7 @@ pub(super) fn build(
         calls: CallLimits {
             calls: configuration.calls.max_calls,
             calls_per_principal: configuration.calls.max_calls_per_user,
+            bytes: configuration.limits.buffered_bytes,
             calls_per_tool: configuration.calls.max_calls_per_tool.clone(),
             timeout: configuration.calls.timeout,
             input_timeout: configuration.calls.input_timeout,

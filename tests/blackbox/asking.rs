@@ -124,6 +124,38 @@ fn values_that_break_the_requested_schema_are_asked_for_again() {
     assert_eq!(text_of(&next(&mut events)), "Hello, -!");
 }
 
+// B31
+#[test]
+fn an_answer_that_cannot_be_taken_ends_the_call_at_once() {
+    let server = fixture::handlers("");
+    let session = able(&server, LEGACY[3]);
+    for (place, unfit) in [
+        json!({ "result": {}, "error": {} }),
+        json!({ "error": "text" }),
+        json!({ "result": deep(200) }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = i64::try_from(place).unwrap();
+        let mut events = begin(&session, id, "test_input_required_result_sampling");
+        let asked = next(&mut events);
+        let mut answer = unfit;
+        answer["jsonrpc"] = json!("2.0");
+        answer["id"] = asked["id"].clone();
+        let response = session.send(&answer);
+        assert_eq!((response.status, response.code()), (400, -32600), "{answer}");
+        let told = next(&mut events);
+        assert_eq!(told["id"], id);
+        assert!(told.to_string().contains("its answer cannot be taken"), "{told}");
+    }
+}
+
+/// Arrays in one another.
+fn deep(levels: usize) -> Value {
+    (0..levels).fold(json!(0), |inner, _| json!([inner]))
+}
+
 #[test]
 fn a_client_that_cannot_answer_ends_the_call_with_its_own_words() {
     let server = fixture::handlers("");

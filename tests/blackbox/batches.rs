@@ -72,6 +72,11 @@ fn other_revisions_have_no_batches() {
         let expected = if version == VERSION { 200 } else { 400 };
         assert_eq!(response.status, expected, "{version}");
     }
+    // B1: as for a single message, who has a session that is over begins a new one.
+    let over = server.session(VERSION);
+    assert_eq!(server.send(&over.bare("DELETE")).status, 204);
+    let response = over.send(&batch);
+    assert_eq!((response.status, response.code()), (404, -32001));
     let without = server.send(&Request::post(&batch));
     assert_eq!((without.status, without.code()), (400, -32600), "no session, no batch");
     let modern = Request::post(&batch).header("MCP-Protocol-Version", MODERN);
@@ -88,6 +93,10 @@ fn a_batch_that_claims_another_era_in_its_head_is_refused() {
         let response = server.send(&asked.header("Mcp-Method", "tools/list"));
         assert_eq!(response.status, 400, "{claimed:?}");
         assert!(!String::from_utf8_lossy(&response.body).contains("smuggled"), "{claimed:?}");
+    }
+    for (name, value) in [("Mcp-Method", "tools/call"), ("Mcp-Name", "echo")] {
+        let response = server.send(&session.post(&batch).header(name, value));
+        assert_eq!((response.status, response.code()), (400, -32020), "{name}");
     }
     assert_eq!(send(&session, &batch).len(), 1);
 }

@@ -4,7 +4,8 @@ use serde_json::json;
 
 use crate::harness::http::{Connection, Request, Response};
 use crate::harness::process::{Server, Settings};
-use crate::harness::{call, modern_request};
+use crate::harness::websocket::{WebSocket, upgrade};
+use crate::harness::{ADMIN, LEGACY, call, modern_request};
 
 fn ask() -> Request {
     Request::modern(&modern_request(1, "tools/list", json!({})))
@@ -254,6 +255,36 @@ fn every_response_has_the_security_headers() {
     let mut stream = server.connect();
     stream.write(b"nonsense\r\n\r\n");
     assert_secure(&stream.response());
+}
+
+// C101, B96: what has no length is written by other code.
+#[test]
+fn streams_and_upgrades_have_the_security_headers_too() {
+    let mut settings = Settings::with("[transports.websocket]\n").over_tls();
+    settings.http.push_str("\nsse_path = \"/sse\"");
+    let server = Server::start(&settings);
+    let origin = format!("https://localhost:{}", server.address().port());
+    let of_page = |asked: Request| {
+        let host = origin.strip_prefix("https://").unwrap();
+        asked.header("Host", host).header("Origin", &origin)
+    };
+    let wishes = json!({ "notifications": { "toolsListChanged": true } });
+    let listen = Request::modern(&modern_request(1, "subscriptions/listen", wishes));
+    let session = server.session(LEGACY[3]);
+    let events = Request::bare("GET").target("/sse");
+    for asked in [listen, session.bare("GET"), events] {
+        let head = server.connect().stream(&of_page(asked)).head;
+        assert_secure(&head);
+        assert_eq!(head.header("access-control-allow-origin"), Some(origin.as_str()), "{head:?}");
+        let exposed = head.header("access-control-expose-headers").unwrap().to_ascii_lowercase();
+        assert!(exposed.contains("mcp-session-id"), "{exposed}");
+        assert!(head.header("vary").unwrap().to_ascii_lowercase().contains("origin"), "{head:?}");
+    }
+    assert_secure(&WebSocket::over(server.connect(), &of_page(upgrade().key(ADMIN))).head);
+    let mut socket = server.connect();
+    let plain = socket.exchange(&upgrade().key(ADMIN).without("Upgrade"));
+    assert_eq!(plain.status, 426);
+    assert_secure(&plain);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::fixture;
+use crate::harness::fixture::{self, Gate};
 use crate::harness::http::{Events, Request};
 use crate::harness::process::{Server, Settings};
-use crate::harness::{ADMIN, LEGACY, USER, call, initialize, modern_request, request, text_of};
+use crate::harness::{
+    ADMIN, LEGACY, USER, call, call_with_progress, initialize, modern_request, request, text_of,
+};
 
 fn server() -> Server {
     let mut settings = Settings::with(&fixture::everything());
@@ -154,6 +156,22 @@ fn the_end_of_the_server_ends_its_streams() {
     let mut session = Session::open(&server);
     server.signal(rustix::process::Signal::TERM);
     assert_eq!(session.events.message(), None);
+}
+
+// B98
+#[test]
+fn the_end_of_the_server_waits_for_what_runs() {
+    let mut server = server();
+    let mut gate = Gate::of(&server.directory);
+    let mut session = Session::open(&server);
+    session.ask(&initialize(0, LEGACY[0]));
+    session.send(&request(1, "tools/call", call_with_progress("gated", json!({}), 1)));
+    session.events.notification("notifications/progress");
+    server.signal(rustix::process::Signal::TERM);
+    gate.release("at last");
+    assert_eq!(text_of(&session.events.message().unwrap()), "released at last\n");
+    assert_eq!(session.events.message(), None);
+    assert!(server.wait().success());
 }
 
 #[test]

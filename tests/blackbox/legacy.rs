@@ -84,9 +84,56 @@ fn a_stale_session_on_initialize_is_ignored() {
     let session = server.session(LEGACY[3]);
     assert_eq!(server.send(&session.bare("DELETE")).status, 204);
     let asked = session.post(&initialize(0, LEGACY[2]));
-    let response = server.send(&asked);
-    assert_eq!(response.status, 200);
-    assert_ne!(response.header("mcp-session-id"), Some(session.id.as_str()));
+    for asked in [
+        session.post(&initialize(0, LEGACY[2])),
+        asked.and_header("Mcp-Session-Id", "another"),
+        session.post(&initialize(0, LEGACY[2])).header("Mcp-Session-Id", "\u{e9}"),
+    ] {
+        let response = server.send(&asked);
+        assert_eq!(response.status, 200);
+        assert_ne!(response.header("mcp-session-id"), Some(session.id.as_str()));
+    }
+}
+
+#[test]
+fn a_session_is_named_once_whatever_is_asked_of_it() {
+    let server = fixture::server();
+    let session = server.session(LEGACY[3]);
+    for asked in
+        [session.bare("GET"), session.bare("DELETE"), session.post(&request(1, "ping", json!({})))]
+    {
+        let response = server.send(&asked.and_header("Mcp-Session-Id", &session.id));
+        assert_eq!((response.status, response.code()), (400, -32600));
+    }
+    assert_eq!(session.send(&request(2, "ping", json!({}))).status, 200);
+}
+
+// B21
+#[test]
+fn headers_that_mirror_the_body_do_not_mislead_in_any_revision() {
+    let server = fixture::server();
+    let echo = request(1, "tools/call", call("echo", json!({ "text": "x" })));
+    for version in LEGACY {
+        let session = server.session(version);
+        let ask = || session.post(&echo);
+        for wrong in [
+            ask().header("Mcp-Name", "dangerous"),
+            ask().header("Mcp-Name", ""),
+            ask().header("Mcp-Name", "echo").and_header("Mcp-Name", "echo"),
+            ask().header("Mcp-Method", "tools/list"),
+            ask().header("Mcp-Method", "tools/call").and_header("Mcp-Method", "ping"),
+        ] {
+            let response = server.send(&wrong);
+            assert_eq!((response.status, response.code()), (400, -32020), "{version}");
+        }
+        let right = ask().header("Mcp-Name", "echo").header("Mcp-Method", "tools/call");
+        assert_eq!(text_of(&server.send(&right).json()), "x\n", "{version}");
+    }
+    // Nor without a session, and not for what has no session yet.
+    let without = Request::post(&echo).header("Mcp-Name", "dangerous");
+    assert_eq!(server.send(&without).code(), -32020);
+    let hello = Request::post(&initialize(0, LEGACY[3])).header("Mcp-Method", "ping");
+    assert_eq!(server.send(&hello).code(), -32020);
 }
 
 // B17
@@ -166,6 +213,9 @@ fn an_id_that_is_running_is_refused_in_the_same_session_only() {
     let refused = session.send(&request(1, "tools/call", call("echo", json!({"text": "x"}))));
     assert_eq!((refused.status, refused.code()), (409, -32600));
     assert_eq!(refused.json()["id"], 1);
+    // Whatever is asked under it, and however soon that would be answered.
+    let quick = session.send(&request(1, "ping", json!({})));
+    assert_eq!((quick.status, quick.code()), (409, -32600));
     let elsewhere = other.send(&request(1, "tools/call", call("echo", json!({"text": "x"}))));
     assert_eq!(elsewhere.status, 200);
     gate.release("the first");
@@ -276,9 +326,25 @@ fn responses_and_notifications_are_accepted_and_never_answered() {
         json!({"jsonrpc": "2.0", "id": 77, "error": {"code": -1, "message": "no"}}),
         json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}),
         json!({"jsonrpc": "2.0", "method": "notifications/made/up", "params": {}}),
+        json!({"jsonrpc": "2.0", "error": {"code": -1, "message": "what was that?"}}),
     ] {
         let response = session.send(&message);
         assert_eq!((response.status, response.body.len()), (202, 0), "{message}");
+    }
+    // JSON-RPC 2.0 says so that the id could not be read, MCP without an id.
+    let unread = json!({"jsonrpc": "2.0", "id": null, "error": {"code": -1, "message": "what?"}});
+    let response = server.connect().unrecorded().exchange(&session.post(&unread));
+    assert_eq!((response.status, response.body.len()), (202, 0));
+    // What is none is refused under no id: that of a response is one of ours.
+    for message in [
+        json!({"jsonrpc": "2.0", "id": 77, "result": {}, "error": {}}),
+        json!({"jsonrpc": "2.0", "id": 77, "error": "text"}),
+        json!({"id": 77, "result": {}}),
+        json!({"jsonrpc": "2.0", "result": {}}),
+    ] {
+        let response = session.send(&message);
+        assert_eq!((response.status, response.code()), (400, -32600), "{message}");
+        assert_eq!(response.json().get("id").unwrap_or(&json!(null)), &json!(null), "{message}");
     }
 }
 

@@ -25,6 +25,11 @@ fn a_stream_without_a_session_is_refused_at_once() {
     let response = server.send(&Request::bare("GET"));
     assert_eq!(response.status, 405);
     assert!(response.header("allow").unwrap().contains("POST"));
+    for accept in ["application/json", "text/html", ""] {
+        let response = server.send(&Request::bare("GET").header("Accept", accept));
+        assert_eq!(response.status, 405, "{accept:?}: there is none in any form");
+        assert!(response.header("allow").is_some());
+    }
     let session = server.session(LEGACY[3]);
     let json_only = session.bare("GET").header("Accept", "application/json");
     assert_eq!(server.send(&json_only).status, 406);
@@ -165,6 +170,19 @@ fn a_call_goes_on_when_its_client_leaves_and_its_session_can_end_it() {
     assert_eq!(conflict.status, 409, "the first still runs");
     assert_eq!(server.send(&session.bare("DELETE")).status, 204);
     assert!(crate::harness::process::has_ended(&process));
+}
+
+// B57
+#[test]
+fn a_call_without_a_session_ends_when_its_client_leaves() {
+    let server = fixture::server();
+    let message = request(1, "tools/call", call_with_progress("hold", json!({}), 1));
+    let asked = Request::post(&message).header("MCP-Protocol-Version", LEGACY[2]);
+    let mut events = server.connect().stream(&asked);
+    let progress = events.notification("notifications/progress");
+    let process = crate::harness::process::watch_last(progress["message"].as_str().unwrap());
+    drop(events);
+    assert!(crate::harness::process::has_ended(&process), "nobody can come back for its answer");
 }
 
 // B42

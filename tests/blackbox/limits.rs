@@ -1,13 +1,17 @@
 //! Clients that are slow or many: each limit ends what it is for, and nobody else notices.
 
+use std::process::{Command, Stdio};
+
 use serde_json::{Value, json};
 
-use crate::harness::fixture;
+use crate::harness::fixture::{self, Gate};
 use crate::harness::http::{Connection, Request};
 use crate::harness::lines::{Lines, by};
-use crate::harness::process::{Server, Settings, script_tool};
+use crate::harness::process::{Directory, Server, Settings, gated_tool, program, script_tool};
 use crate::harness::websocket::{self, WebSocket};
-use crate::harness::{ADMIN, Messages as _, call, modern_request, text_of, until};
+use crate::harness::{
+    ADMIN, Messages as _, call, call_with_progress, modern_request, text_of, until,
+};
 
 fn ask(id: impl Into<Value>) -> Request {
     Request::modern(&modern_request(id, "tools/list", json!({})))
@@ -215,6 +219,54 @@ fn messages_on_their_way_have_a_bound_all_together() {
     assert_eq!(server.send(&Request::modern(&message(20_000))).status, 200);
     drop(held);
     until(|| server.send(&Request::modern(&message(1_000_000))).status == 200);
+}
+
+// C64
+#[test]
+fn messages_of_calls_that_run_have_a_bound_all_together() {
+    let directory = Directory::new();
+    directory.pipe("gate");
+    let bounds = "[limits]\nbuffered_bytes = 1048576\n[validation]\nmax_message_size = 900000\n";
+    let tools = format!("{bounds}{}", gated_tool("gated"));
+    let server = Server::start_in(directory, &Settings::with(&tools));
+    let mut gate = Gate::of(&server.directory);
+    let large = |id: i64| {
+        let mut params = call_with_progress("gated", json!({}), 1);
+        params["_meta"]["padding"] = json!("x".repeat(800_000));
+        Request::modern(&modern_request(id, "tools/call", params))
+    };
+    let mut first = server.connect().stream(&large(1));
+    first.notification("notifications/progress");
+    let refused = server.send(&large(2));
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.json()["error"]["message"], "Too many large calls at once");
+    gate.release("it");
+    assert_eq!(text_of(&first.message().unwrap()), "released it\n");
+    until(|| {
+        gate.release("again");
+        server.send(&large(3)).status == 200
+    });
+}
+
+// C48
+#[test]
+fn connections_leave_descriptors_for_everything_else() {
+    let directory = Directory::new();
+    let settings = Settings::with(crate::harness::process::ECHO);
+    let path = directory.write("erlmcp.toml", &settings.text(&directory));
+    let mut limited = Command::new("/bin/sh");
+    limited.args(["-c", "ulimit -n 128; exec \"$0\" serve --config \"$1\""]);
+    limited.arg(program(&[]).get_program()).arg(&path).env_clear().stdin(Stdio::null());
+    let mut server = Server::spawn(directory, &mut limited);
+    assert!(server.has_said("only 64 have room among 128 open files"));
+    let mut first = server.connect();
+    let mut held: Vec<_> = (0..100).map(|_| server.connect()).collect();
+    server.wait_for("accepting rests");
+    server.administer(&["status"]);
+    let call = modern_request(1, "tools/call", call("echo", json!({ "text": "still here" })));
+    assert_eq!(text_of(&first.exchange(&Request::modern(&call)).json()), "still here\n");
+    held.clear();
+    assert_eq!(server.send(&ask(2)).status, 200, "and goes on");
 }
 
 // C47

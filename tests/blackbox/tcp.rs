@@ -223,6 +223,88 @@ fn a_client_is_told_of_progress_and_asked_on_the_same_connection() {
     assert_eq!((&answer["id"], said(&answer)), (&json!(1), "Paris"));
 }
 
+// B31: ids of both sides count from one.
+#[test]
+fn a_response_that_cannot_be_taken_is_never_answered() {
+    let mut server =
+        fixture::handlers(&format!("{LISTEN}[validation]\nmax_message_size = 65536\n"));
+    let mut lines = Lines::plain(&mut server);
+    let able = json!({ "elicitation": {}, "sampling": {}, "roots": {} });
+    lines.ask(&by(initialize_with(0, LEGACY[3], able), ADMIN));
+    lines.send(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }));
+    let tool = "test_input_required_result_sampling";
+    let long = format!("\"result\":\"{}\"", "x".repeat(100_000));
+    for (id, member) in [r#""result":{},"error":{}"#, r#""error":1"#, &long].into_iter().enumerate()
+    {
+        lines.send(&request(id, "tools/call", call(tool, json!({}))));
+        let asked = lines.message();
+        assert_eq!(asked["method"], "sampling/createMessage", "{asked}");
+        lines
+            .bytes(format!("{{\"jsonrpc\":\"2.0\",\"id\":{},{member}}}\n", asked["id"]).as_bytes());
+        let told = lines.message();
+        assert_eq!(told["id"], id, "{told}");
+        assert!(told.to_string().contains("its answer cannot be taken"), "{told}");
+    }
+    // And what is an answer to nothing at all.
+    let nothing = json!({ "jsonrpc": "2.0", "error": { "code": 1, "message": "what?" } });
+    lines.send(&nothing);
+    lines.bytes(b"{\"jsonrpc\":\"2.0\",\"result\":1}\n");
+    assert_eq!(lines.ask(&request("next", "ping", json!({})))["id"], "next");
+}
+
+// B28
+#[test]
+fn an_id_that_is_in_use_is_refused_and_what_has_it_goes_on() {
+    let mut server = gated();
+    let mut gate = Gate::of(&server.directory);
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    lines.send(&request(1, "tools/call", call("slow", json!({}))));
+    for again in [echo(1, "again"), request(1, "ping", json!({}))] {
+        let refused = lines.ask(&again);
+        assert_eq!((code(&refused), &refused["id"]), (-32600, &json!(1)), "{refused}");
+    }
+    gate.release("now");
+    assert!(said(&lines.message()).contains("now"));
+    assert_eq!(said(&lines.ask(&echo(1, "free again"))), "free again");
+
+    let mut lines = Lines::plain(&mut server);
+    let wishes = json!({ "notifications": { "toolsListChanged": true } });
+    let listen = by(modern_request("s", "subscriptions/listen", wishes), ADMIN);
+    lines.send(&listen);
+    assert_eq!(lines.message()["method"], "notifications/subscriptions/acknowledged");
+    for again in [listen.clone(), by(modern_request("s", "tools/list", json!({})), ADMIN)] {
+        assert_eq!(code(&lines.ask(&again)), -32600);
+    }
+    lines.send(&by(
+        json!({
+            "jsonrpc": "2.0", "method": "notifications/cancelled",
+            "params": { "requestId": "s" },
+        }),
+        ADMIN,
+    ));
+    lines.send(&listen);
+    assert_eq!(lines.message()["method"], "notifications/subscriptions/acknowledged");
+}
+
+// B56
+#[test]
+fn a_call_is_taken_back_while_another_runs() {
+    let mut server = gated();
+    let mut gate = Gate::of(&server.directory);
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    for id in [101, 102] {
+        lines.send(&request(id, "tools/call", call("slow", json!({}))));
+    }
+    lines.send(&json!({
+        "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 101 },
+    }));
+    // Its id is free as soon as its program has ended.
+    until(|| lines.ask(&echo(101, "free")).get("error").is_none());
+    gate.release("the other");
+    let other = lines.message();
+    assert_eq!((&other["id"], said(&other).contains("the other")), (&json!(102), true), "{other}");
+}
+
 #[test]
 fn changes_are_told_to_who_listens() {
     let mut server = start("");
@@ -347,6 +429,58 @@ fn a_token_whose_time_is_over_ends_its_connection() {
     let mut lines = Lines::session(&mut server, LEGACY[3], &token);
     assert_eq!(said(&lines.ask(&echo(1, "good"))), "good");
     assert!(lines.is_closed(), "nothing has to be sent for that");
+}
+
+// B13
+#[test]
+fn a_connection_goes_on_with_the_next_token_of_its_user() {
+    let issuer = Issuer::new();
+    let mut settings = issuer.settings("");
+    settings.rest.push_str(LISTEN);
+    settings.rest =
+        settings.rest.replace("[authentication.jwt]", "[authentication.jwt]\nleeway_seconds = 0");
+    let mut server = Server::start(&settings);
+    let until_then = |seconds| crate::tokens::now() + seconds;
+    let end = until_then(3);
+    let token = issuer.token(|claims| claims["exp"] = json!(end));
+    let mut renewed = Lines::session(&mut server, LEGACY[3], &token);
+    let mut left = Lines::session(&mut server, LEGACY[3], &token);
+    let next = issuer.token(|claims| claims["exp"] = json!(until_then(600)));
+    assert_eq!(renewed.ask(&by(request(1, "ping", json!({})), &next))["result"], json!({}));
+    // A shorter one shortens nothing.
+    assert_eq!(renewed.ask(&by(request(2, "ping", json!({})), &token))["result"], json!({}));
+    assert_eq!(renewed.ask(&request(3, "ping", json!({})))["result"], json!({}));
+    assert!(left.is_closed());
+    assert!(crate::tokens::now() >= end);
+    assert_eq!(renewed.ask(&request(4, "ping", json!({})))["result"], json!({}), "it goes on");
+}
+
+// B11: signs of life of the system, and how soon it gives up.
+#[test]
+fn a_quiet_connection_is_looked_after_by_the_system() {
+    let mut server = start("[limits]\nkeepalive_seconds = 7\n");
+    let mut lines = Lines::session(&mut server, LEGACY[3], ADMIN);
+    assert_eq!(said(&lines.ask(&echo(1, "here"))), "here");
+    let ours = format!("0100007F:{:04X}", server.tcp_address().port());
+    // Once all is acknowledged: local and remote address, state, queues, then the timer, of which
+    // 02 is that of signs of life.
+    until(|| {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let timers = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut timers = timers.filter(|words| words[1] == ours && words[3] == "01");
+        timers.any(|words| words[5].starts_with("02:"))
+    });
+}
+
+#[test]
+fn a_message_of_a_batch_cannot_prove_another_user() {
+    let mut server = start("");
+    let mut lines = Lines::session(&mut server, LEGACY[1], USER);
+    lines.send(&json!([echo(1, "mine"), by(echo(2, "theirs"), ADMIN)]));
+    let answers = lines.message();
+    let of = |id: i64| answers.as_array().unwrap().iter().find(|one| one["id"] == id).unwrap();
+    assert_eq!(said(of(1)), "mine");
+    assert_eq!(code(of(2)), -32600);
 }
 
 #[test]

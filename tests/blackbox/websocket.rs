@@ -267,6 +267,35 @@ fn it_is_spoken_over_tls_and_at_an_address_of_its_own() {
     assert_eq!(response.status, 401);
 }
 
+// B93, C4
+#[test]
+fn an_address_of_its_own_has_the_same_name_and_the_same_rules() {
+    let mut own = settings("");
+    own.rest = own.rest.replace(
+        "[transports.websocket]",
+        "[transports.websocket]\nlisten = \"127.0.0.1:0\"\ntls = false\npath = \"/socket\"",
+    );
+    own.http.push_str("\npublic_url = \"https://mcp.example.com:8443/mcp\"");
+    let mut server = Server::start(&own);
+    let line = server.wait_for("listening on ws://");
+    let (_, rest) = line.split_once("://").unwrap();
+    let address = rest.split_once('/').unwrap().0.parse().unwrap();
+    let ask = |name: &str, value: &str| {
+        let asked = upgrade().key(ADMIN).target("/socket").header(name, value);
+        Connection::plain(address).exchange(&asked).status
+    };
+    for host in ["mcp.example.com", "mcp.example.com:8444", "localhost", "localhost.:8444"] {
+        assert_eq!(ask("Host", host), 101, "{host}");
+    }
+    for host in ["evil.example", "mcp.example.com.evil.example", "example.com."] {
+        assert_eq!(ask("Host", host), 421, "{host}");
+    }
+    assert_eq!(ask("Host", "localhost..:8444"), 400);
+    for origin in ["https://evil.example", "null", "http://localhost:1"] {
+        assert_eq!(ask("Origin", origin), 403, "{origin}");
+    }
+}
+
 // B8
 #[test]
 fn connections_of_one_user_have_a_bound_and_come_back() {

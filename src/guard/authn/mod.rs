@@ -85,6 +85,9 @@ pub fn presented(head: &Head) -> Presented<'_> {
     }
 }
 
+/// Where a credential stands in the `_meta` of a message that comes over a connection of its own.
+pub const CREDENTIAL: &str = "erlmcp/authorization";
+
 /// The credential that stands in a message: a bearer token, with or without its scheme.
 pub fn presented_in(text: &str) -> Presented<'_> {
     let secret = match text.split_once(' ') {

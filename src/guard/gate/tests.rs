@@ -152,6 +152,25 @@ fn answers_take_a_form_that_the_client_takes() {
     }
     let html = verdict("POST /mcp", &[JSON, "Accept: text/html"]).unwrap_err();
     assert_eq!(html, Refusal::NotAcceptable);
-    let no_stream = verdict("GET /mcp", &["Accept: application/json"]).unwrap_err();
-    assert_eq!(no_stream, Refusal::NotAcceptable);
+    for nothing in [&["Accept:"][..], &["Accept: , "], &[]] {
+        let passage = verdict("POST /mcp", &[&[JSON], nothing].concat());
+        let Ok(Passage::Enter(_, _, accepts)) = passage else { panic!("{nothing:?}") };
+        assert_eq!(accepts, both, "{nothing:?}");
+    }
+    let no_text = verdict("POST /mcp", &[JSON, "Accept: \u{e9}"]).unwrap_err();
+    assert_eq!(no_text, Refusal::NotAcceptable);
+}
+
+#[test]
+fn a_page_of_another_site_holds_no_stream() {
+    let stream = |site: &[&str]| verdict("GET /mcp", site);
+    for site in ["cross-site", "same-site", "", "Same-Origin", "none, cross-site"] {
+        let refusal = stream(&[&format!("Sec-Fetch-Site: {site}")]).unwrap_err();
+        assert_eq!(refusal, Refusal::ForeignOrigin, "{site}");
+    }
+    let twice = stream(&["Sec-Fetch-Site: none", "Sec-Fetch-Site: cross-site"]).unwrap_err();
+    assert_eq!(twice, Refusal::ForeignOrigin);
+    for good in [&[][..], &["Sec-Fetch-Site: same-origin"], &["Sec-Fetch-Site: none"]] {
+        assert!(stream(good).is_ok(), "{good:?}");
+    }
 }

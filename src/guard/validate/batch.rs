@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::http::{Refused, legacy_call};
-use super::{Incoming, answer, notice};
+use super::{Incoming, Notice, answer, notice};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::methods::Method;
 use crate::proto::json::JsonLimits;
-use crate::proto::jsonrpc::{self, Malformed, Message};
+use crate::proto::jsonrpc::{self, Malformed, Meant, Message};
 
 /// Most messages of one batch.
 const MOST_MESSAGES: usize = 100;
@@ -23,8 +23,7 @@ pub type Element = Result<Message, Malformed>;
 /// # Errors
 /// The text is no array of one to a hundred members.
 pub fn split(text: &[u8], limits: JsonLimits) -> Result<Vec<Element>, Refusal> {
-    let elements = jsonrpc::parse_batch(text, limits)
-        .map_err(|fault| Refusal::invalid(RpcError::new(fault.code(), fault.to_string())))?;
+    let elements = jsonrpc::parse_batch(text, limits).map_err(Refusal::malformed)?;
     let wrong = |sentence: &str| Err(Refusal::invalid(RpcError::invalid_request(sentence)));
     match elements.len() {
         0 => wrong("The batch is empty"),
@@ -41,10 +40,15 @@ pub fn check(
 ) -> Result<Incoming, Box<Refused>> {
     let version = session.version;
     let refuse = |refusal, id, method| Box::new(Refused { refusal, id, version, method });
-    let message = element.map_err(|malformed| {
-        let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
-        refuse(Refusal::invalid(error), malformed.id, None)
-    })?;
+    let message = match element {
+        Ok(message) => message,
+        Err(Malformed { fault, meant: Meant::Response(id) }) => {
+            return Ok(Incoming::Notice(Notice::Unfit(id, fault), Some(Arc::clone(session))));
+        }
+        Err(Malformed { fault, meant: Meant::Request(id) }) => {
+            return Err(refuse(Refusal::malformed(fault), id, None));
+        }
+    };
     let (id, name, params) = match message {
         Message::Request { id, method, params } => (id, method, params),
         Message::Notification { method, params } => {

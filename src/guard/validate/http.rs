@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::params::{self, Fault};
+use super::params;
 use super::{Call, Incoming, Notice, answer, notice};
 use crate::base::principal::Principal;
 use crate::guard::rate::Metered;
@@ -19,7 +19,7 @@ use crate::mcp::methods::Method;
 use crate::mcp::mirror;
 use crate::proto::http1::Head;
 use crate::proto::json::JsonLimits;
-use crate::proto::jsonrpc::{self, Id, Message, Params};
+use crate::proto::jsonrpc::{self, Fault, Id, Malformed, Meant, Message, Params};
 
 /// The header that names the version of a request.
 pub const VERSION_HEADER: &str = "mcp-protocol-version";
@@ -52,6 +52,16 @@ fn single<'h>(head: &'h Head, name: &str) -> Result<Option<&'h str>, RpcError> {
     }
 }
 
+/// The session that a request without a body is about.
+///
+/// # Errors
+/// The header is repeated or not plain ASCII.
+pub fn session_id(head: &Head) -> Result<Option<&str>, Refusal> {
+    single(head, SESSION_HEADER).map_err(|_| {
+        Refusal::invalid(RpcError::invalid_request("The Mcp-Session-Id header is not valid"))
+    })
+}
+
 /// Checks a body. `find_session` gives the caller's own live session of an id.
 pub fn check(
     metered: Metered,
@@ -64,27 +74,7 @@ pub fn check(
     let version = Version::claimed(header.clone().unwrap_or(None));
     let message = match jsonrpc::parse(body, limits) {
         Ok(message) => message,
-        Err(malformed) => {
-            let session = single(head, SESSION_HEADER).ok().flatten();
-            let session = session.filter(|_| malformed.fault == jsonrpc::Fault::Batch);
-            let session = session.and_then(|id| find_session(id, metered.principal()));
-            if let Some(session) = session.filter(|session| session.version.has_batches()) {
-                // What another revision is claimed for, others may have read otherwise.
-                let error = match header {
-                    Ok(claimed) if claimed.is_none_or(|it| it == session.version.name()) => {
-                        return Ok(Incoming::Batch(metered, session));
-                    }
-                    Ok(_) => {
-                        let what = "does not name the version of the session";
-                        RpcError::header_mismatch("MCP-Protocol-Version", what)
-                    }
-                    Err(error) => error,
-                };
-                return Err(refused(Refusal::invalid(error), None, session.version, None));
-            }
-            let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
-            return Err(refused(Refusal::invalid(error), malformed.id, version, None));
-        }
+        Err(malformed) => return no_message(metered, head, header, malformed, find_session),
     };
     let id = match &message {
         Message::Request { id, .. } => Some(id.clone()),
@@ -99,6 +89,56 @@ pub fn check(
         Era::Modern => modern(metered, head, header.unwrap_or_default(), message),
     });
     checked.map_err(|refusal| refused(refusal, id, version, method))
+}
+
+/// A body that is no message: a batch, a response that cannot be taken, or nothing.
+fn no_message(
+    metered: Metered,
+    head: &Head,
+    header: Result<Option<&str>, RpcError>,
+    malformed: Malformed,
+    find_session: impl Fn(&str, &Arc<Principal>) -> Option<Arc<Session>>,
+) -> Result<Incoming, Box<Refused>> {
+    let version = Version::claimed(header.clone().unwrap_or(None));
+    let Malformed { fault, meant } = malformed;
+    let session_id = single(head, SESSION_HEADER).ok().flatten();
+    let session = session_id.and_then(|id| find_session(id, metered.principal()));
+    let is_gone = session_id.is_some() && session.is_none() && version.era() == Era::Legacy;
+    match (meant, session) {
+        (Meant::Response(id), Some(session)) if version.era() == Era::Legacy => {
+            Ok(Incoming::Notice(Notice::Unfit(id, fault), Some(session)))
+        }
+        (Meant::Request(_), _) if fault == Fault::Batch && is_gone => {
+            Err(refused(Refusal::NoSession, None, version, None))
+        }
+        (Meant::Request(_), Some(session))
+            if fault == Fault::Batch && session.version.has_batches() =>
+        {
+            match is_told_alike(head, header, session.version) {
+                Ok(()) => Ok(Incoming::Batch(metered, session)),
+                Err(error) => Err(refused(Refusal::invalid(error), None, session.version, None)),
+            }
+        }
+        (meant, _) => Err(refused(Refusal::malformed(fault), meant.id().cloned(), version, None)),
+    }
+}
+
+/// The head of a batch claims nothing that the batch is not: others may have believed it.
+fn is_told_alike(
+    head: &Head,
+    header: Result<Option<&str>, RpcError>,
+    version: Version,
+) -> Result<(), RpcError> {
+    if header?.is_some_and(|claimed| claimed != version.name()) {
+        let what = "does not name the version of the session";
+        return Err(RpcError::header_mismatch("MCP-Protocol-Version", what));
+    }
+    for name in [METHOD_HEADER, NAME_HEADER] {
+        if head.count_of(name) > 0 {
+            return Err(RpcError::header_mismatch(shown(name), "cannot speak for a batch"));
+        }
+    }
+    Ok(())
 }
 
 fn refused(
@@ -117,13 +157,11 @@ fn legacy(
     message: Message,
     find_session: impl Fn(&str, &Arc<Principal>) -> Option<Arc<Session>>,
 ) -> Result<Incoming, Refusal> {
-    let session_id = single(head, SESSION_HEADER).map_err(|_| {
-        Refusal::invalid(RpcError::invalid_request("The Mcp-Session-Id header is not valid"))
-    })?;
     let is_initialize =
         matches!(&message, Message::Request { method, .. } if method == "initialize");
     // A client that begins anew may still send the id of its old session.
-    let session = match session_id.filter(|_| !is_initialize) {
+    let session_id = if is_initialize { None } else { session_id(head)? };
+    let session = match session_id {
         None => None,
         Some(id) => Some(find_session(id, metered.principal()).ok_or(Refusal::NoSession)?),
     };
@@ -140,6 +178,7 @@ fn legacy(
                 );
                 return Err(Refusal::invalid(error));
             }
+            says_the_same(head, &method, &params, false).map_err(Refusal::invalid)?;
             legacy_call(metered, id, &method, params, version, session).map(Incoming::Call)
         }
         Message::Notification { method, params } => {
@@ -163,6 +202,9 @@ pub(super) fn legacy_call(
         .ok_or_else(|| Refusal::Invalid(200, RpcError::unknown_method()))?;
     let needs_session =
         matches!(method, Method::SetLevel | Method::Subscribe | Method::Unsubscribe);
+    if session.as_ref().is_some_and(|session| session.runs(&id)) {
+        return Err(Refusal::DUPLICATE_ID);
+    }
     if needs_session && session.is_none() {
         let error = RpcError::invalid_request("This request needs a session: initialize first");
         return Err(Refusal::invalid(error));
@@ -203,14 +245,8 @@ fn modern(
         return Ok(Incoming::Notice(Notice::Other, None));
     };
     let meta = RequestMeta::modern(&params).map_err(Refusal::invalid)?;
-    mirrored(head, METHOD_HEADER, Some(&method), false).map_err(Refusal::invalid)?;
-    // What this era does not have is called unknown, and not wrongly mirrored.
-    let known = Method::from_name(&method).filter(|known| known.span().reaches(Era::Modern));
-    let target = known.and_then(Method::target_parameter);
-    if let Some(parameter) = target {
-        let value = params.get(parameter).and_then(Value::as_str);
-        mirrored(head, NAME_HEADER, value, true).map_err(Refusal::invalid)?;
-    }
+    says_the_same(head, &method, &params, true).map_err(Refusal::invalid)?;
+    let known = Method::from_name(&method);
     modern_call(metered, id, known, params, meta, Ok(version))
         .map(|call| Incoming::Call(Box::new(call)))
 }
@@ -262,9 +298,37 @@ fn check_params(
     type_status: u16,
 ) -> Result<(), Refusal> {
     params::check(method, params, version).map_err(|fault| match fault {
-        Fault::Type(error) => Refusal::Invalid(type_status, error),
-        Fault::Hostile(error) => Refusal::invalid(error),
+        params::Fault::Type(error) => Refusal::Invalid(type_status, error),
+        params::Fault::Hostile(error) => Refusal::invalid(error),
     })
+}
+
+/// The headers that mirror method and target of a request say what its body says. The modern era
+/// must have them (`is_needed`); where another client sends them, they are not to mislead either.
+fn says_the_same(
+    head: &Head,
+    method: &str,
+    params: &Params,
+    is_needed: bool,
+) -> Result<(), RpcError> {
+    if is_needed || head.count_of(METHOD_HEADER) > 0 {
+        mirrored(head, METHOD_HEADER, Some(method), false)?;
+    }
+    // What this era does not have is called unknown, and not wrongly mirrored.
+    let era = if is_needed { Era::Modern } else { Era::Legacy };
+    let known = Method::from_name(method).filter(|known| known.span().reaches(era));
+    match known.and_then(Method::target_parameter) {
+        Some(parameter) if is_needed || head.count_of(NAME_HEADER) > 0 => {
+            let value = params.get(parameter).and_then(Value::as_str);
+            mirrored(head, NAME_HEADER, value, true)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A header as it is written to people.
+fn shown(name: &str) -> &'static str {
+    if name == METHOD_HEADER { "Mcp-Method" } else { "Mcp-Name" }
 }
 
 /// Compares a mirrored header with its source in the body.
@@ -274,9 +338,8 @@ fn mirrored(
     body: Option<&str>,
     may_be_encoded: bool,
 ) -> Result<(), RpcError> {
-    let shown = if name == METHOD_HEADER { "Mcp-Method" } else { "Mcp-Name" };
     let header =
-        single(head, name)?.ok_or_else(|| RpcError::header_mismatch(shown, "is missing"))?;
+        single(head, name)?.ok_or_else(|| RpcError::header_mismatch(shown(name), "is missing"))?;
     let agrees =
         body.is_some_and(
             |body| {
@@ -286,7 +349,7 @@ fn mirrored(
     if agrees {
         Ok(())
     } else {
-        Err(RpcError::header_mismatch(shown, "does not say what the body says"))
+        Err(RpcError::header_mismatch(shown(name), "does not say what the body says"))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::http::{Refused, claimed_or, legacy_call, modern_call};
-use super::{Incoming, answer, notice};
+use super::{Incoming, Notice, answer, notice};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::mcp::era::{Era, Version};
@@ -14,7 +14,7 @@ use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::meta::{RequestMeta, claimed_version};
 use crate::mcp::methods::Method;
-use crate::proto::jsonrpc::{self, Malformed, Message};
+use crate::proto::jsonrpc::{self, Malformed, Meant, Message};
 
 /// Checks what was read in a line; `session` is the session of this stream, if `initialize` has
 /// opened one.
@@ -27,13 +27,15 @@ pub fn check(
     let refuse = |refusal, id, version, method| Box::new(Refused { refusal, id, version, method });
     let message = match read {
         Ok(message) => message,
-        Err(malformed) => {
+        Err(Malformed { fault, meant: Meant::Response(id) }) => {
+            return Ok(Incoming::Notice(Notice::Unfit(id, fault), session.cloned()));
+        }
+        Err(Malformed { fault, meant: Meant::Request(id) }) => {
             let session = session.filter(|session| session.version.has_batches());
-            if let Some(session) = session.filter(|_| malformed.fault == jsonrpc::Fault::Batch) {
+            if let Some(session) = session.filter(|_| fault == jsonrpc::Fault::Batch) {
                 return Ok(Incoming::Batch(metered, Arc::clone(session)));
             }
-            let error = RpcError::new(malformed.fault.code(), malformed.fault.to_string());
-            return Err(refuse(Refusal::invalid(error), malformed.id, spoken, None));
+            return Err(refuse(Refusal::malformed(fault), id, spoken, None));
         }
     };
     let (id, name, params) = match message {

@@ -19,7 +19,7 @@ use crate::mcp::era::Version;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::meta::RequestMeta;
 use crate::mcp::methods::Method;
-use crate::proto::jsonrpc::{Id, Params};
+use crate::proto::jsonrpc::{Fault, Id, Params};
 
 /// Token: a request of the right form. Made only here.
 #[derive(Debug)]
@@ -101,6 +101,8 @@ pub enum Notice {
     Cancelled(Id),
     /// The answer to a request of ours: a result, or the client's sentence for why there is none.
     Answered(Id, Result<Value, String>),
+    /// What would be that, of the wrong form; with the id of our request, if it was read.
+    Unfit(Option<Id>, Fault),
     /// Anything else, which means nothing to us: `initialized`, unknown notices.
     Other,
 }
@@ -117,7 +119,9 @@ pub enum Incoming {
 }
 
 /// The notice that a response is.
-pub fn answer(id: Id, outcome: Result<Value, Value>) -> Notice {
+pub fn answer(id: Option<Id>, outcome: Result<Value, Value>) -> Notice {
+    // What could not be read there, nobody here waits for.
+    let Some(id) = id else { return Notice::Other };
     let sentence = |error: Value| {
         let message = error.get("message").and_then(Value::as_str);
         message.unwrap_or("no reason given").to_owned()

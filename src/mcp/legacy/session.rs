@@ -147,6 +147,11 @@ impl Session {
         !self.state.lock().running.is_empty()
     }
 
+    /// True while a request with this id has no answer.
+    pub fn runs(&self, id: &Id) -> bool {
+        self.state.lock().running.contains_key(id)
+    }
+
     /// The least severe level of log messages that the client wants.
     pub fn log_level(&self) -> Option<LogLevel> {
         self.state.lock().log_level

@@ -22,6 +22,8 @@ pub struct Calls {
 #[derive(Debug, Default)]
 struct State {
     all: usize,
+    /// Bytes of the messages of all.
+    bytes: usize,
     by_principal: Tally<String>,
     cancellations: Vec<Weak<Cancellation>>,
 }
@@ -33,16 +35,20 @@ pub struct Permit {
     /// `None` once it does not count for its principal any more.
     principal: Option<String>,
     tool: Option<Arc<ToolPlace>>,
+    /// Bytes of its message, which is kept as long as it runs.
+    bytes: usize,
 }
 
 /// A bound on calls that wait is reached.
 pub(in crate::pipeline) const TOO_MANY_CALLS: Refusal =
     Refusal::Overloaded("Too many calls at once");
+/// The bound on the messages of calls that wait is reached.
+const TOO_LARGE_CALLS: Refusal = Refusal::Overloaded("Too many large calls at once");
 /// A bound on calls of a tool is reached.
 const TOO_MANY_OF_TOOL: Refusal = Refusal::Overloaded("Too many calls of this tool at once");
 
 impl Calls {
-    /// Counts one more call of `tool`; of none, if it is empty.
+    /// Counts one more call of `tool` (of none, if it is empty) with a message of so many bytes.
     ///
     /// # Errors
     /// Which bound is reached.
@@ -50,9 +56,13 @@ impl Calls {
         self: &Arc<Self>,
         principal: &str,
         tool: &str,
+        bytes: usize,
         limits: &CallLimits,
     ) -> Result<Permit, Refusal> {
         let mut permit = self.admit(principal, limits).ok_or(TOO_MANY_CALLS)?;
+        if !permit.hold(bytes, limits.bytes) {
+            return Err(TOO_LARGE_CALLS);
+        }
         permit.tool =
             self.tools.take(tool, &limits.calls_per_tool).map_err(|NoPlace| TOO_MANY_OF_TOOL)?;
         Ok(permit)
@@ -69,7 +79,7 @@ impl Calls {
         }
         state.all += 1;
         let principal = Some(principal.to_owned());
-        Some(Permit { calls: Arc::clone(self), principal, tool: None })
+        Some(Permit { calls: Arc::clone(self), principal, tool: None, bytes: 0 })
     }
 
     /// Registers what ends a call, for the end of the server.
@@ -96,6 +106,17 @@ impl Calls {
 }
 
 impl Permit {
+    /// Counts the bytes of its message; false if all have too many together.
+    fn hold(&mut self, bytes: usize, most: usize) -> bool {
+        let mut state = self.calls.state.lock();
+        let together = state.bytes.saturating_add(bytes);
+        let has_room = together <= most;
+        if has_room {
+            (state.bytes, self.bytes) = (together, bytes);
+        }
+        has_room
+    }
+
     /// What the run of a handler holds as long as it runs.
     pub fn tool_place(&self) -> Option<Arc<ToolPlace>> {
         self.tool.clone()
@@ -118,6 +139,7 @@ impl Drop for Permit {
         self.give_back_own();
         let mut state = self.calls.state.lock();
         state.all = state.all.saturating_sub(1);
+        state.bytes = state.bytes.saturating_sub(self.bytes);
     }
 }
 
@@ -131,6 +153,7 @@ mod tests {
         CallLimits {
             calls: 3,
             calls_per_principal: 2,
+            bytes: 100,
             calls_per_tool: vec![(Wildcard::new("costly"), 1)],
             timeout: Duration::ZERO,
             input_timeout: Duration::ZERO,
@@ -141,7 +164,7 @@ mod tests {
     #[test]
     fn the_place_of_a_tool_comes_back_before_the_answer_and_when_its_run_has_ended() {
         let (limits, calls) = (limits(), Arc::new(Calls::default()));
-        let admit = || calls.admit_tool("a", "costly", &limits);
+        let admit = || calls.admit_tool("a", "costly", 1, &limits);
         let mut first = admit().unwrap();
         assert_eq!(admit().unwrap_err(), TOO_MANY_OF_TOOL);
         assert_eq!(calls.count(), 1, "what was refused does not count");
@@ -150,7 +173,21 @@ mod tests {
         assert_eq!(admit().unwrap_err(), TOO_MANY_OF_TOOL, "its handler still runs");
         drop(run);
         assert!(admit().is_ok());
-        assert!(calls.admit_tool("a", "cheap", &limits).is_ok());
+        assert!(calls.admit_tool("a", "cheap", 1, &limits).is_ok());
+    }
+
+    #[test]
+    fn the_messages_of_calls_that_run_are_bounded_together() {
+        let (limits, calls) = (limits(), Arc::new(Calls::default()));
+        let admit = |who, bytes| calls.admit_tool(who, "", bytes, &limits);
+        let large = admit("a", 60).unwrap();
+        assert_eq!(admit("b", 41).unwrap_err(), TOO_LARGE_CALLS);
+        let small = admit("b", 40).unwrap();
+        assert_eq!(calls.count(), 2, "what was refused does not count");
+        drop(large);
+        assert!(admit("b", 60).is_ok());
+        drop(small);
+        assert_eq!(calls.state.lock().bytes, 0);
     }
 
     #[test]

@@ -97,7 +97,8 @@ impl Waiting {
         tool: &str,
     ) -> Result<Pending, Box<(Self, Refusal)>> {
         let calls = &self.exchange.services().calls;
-        let permit = match calls.admit_tool(&self.parts.principal.key, tool, &self.snapshot.calls) {
+        let (key, bytes) = (&self.parts.principal.key, self.exchange.bytes());
+        let permit = match calls.admit_tool(key, tool, bytes, &self.snapshot.calls) {
             Ok(permit) => permit,
             Err(refusal) => return Err(Box::new((self, refusal))),
         };
@@ -105,7 +106,7 @@ impl Waiting {
             && let Err(error) = session.begin(&self.parts.id, cancellation)
         {
             let refusal = match error {
-                BeginError::DuplicateId => Refusal::Conflict("A request with this id is running"),
+                BeginError::DuplicateId => Refusal::DUPLICATE_ID,
                 BeginError::Closed => Refusal::NoSession,
             };
             return Err(Box::new((self, refusal)));

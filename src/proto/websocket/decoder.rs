@@ -5,6 +5,7 @@ use super::utf8::Utf8Checker;
 use super::{CONTROL_BYTES, CloseCode, opcode};
 use crate::proto::buffer::Buffer;
 use crate::proto::idscan::IdScanner;
+use crate::proto::jsonrpc::Meant;
 
 /// Of a message that is dropped so many bytes are looked at once.
 const PART: usize = 4_096;
@@ -19,10 +20,7 @@ pub enum Event {
     /// A message of bytes.
     Binary(Vec<u8>),
     /// A message that was longer than allowed, and was dropped.
-    TooLong {
-        /// The raw JSON text of the message's top-level `id`, where one was found.
-        id: Option<String>,
-    },
+    TooLong(Meant),
     /// A ping, to be answered with the same payload.
     Ping(Vec<u8>),
     /// The answer to a ping of ours, or to none.
@@ -99,7 +97,7 @@ impl Message {
 
     fn end(self) -> Event {
         if let Some(scanner) = self.discarding {
-            return Event::TooLong { id: scanner.finish() };
+            return Event::TooLong(scanner.meant());
         }
         if !self.is_text {
             return Event::Binary(self.bytes);

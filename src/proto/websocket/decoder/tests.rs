@@ -1,6 +1,7 @@
 //! Vectors of frames, each whole, byte by byte and at every split.
 
 use super::*;
+use crate::proto::jsonrpc::Id;
 
 const MAX: usize = 300;
 
@@ -124,13 +125,13 @@ fn a_close_says_why_or_nothing() {
 #[test]
 fn a_message_that_is_too_long_is_dropped_and_the_next_one_taken() {
     let long = format!("{{\"id\":7,\"x\":\"{}\"}}", "y".repeat(MAX));
-    let too_long = Event::TooLong { id: Some("7".into()) };
+    let too_long = || Event::TooLong(Meant::Request(Some(Id::Number(7))));
     let next = frame(0x81, b"next");
     let whole = [frame(0x81, long.as_bytes()), next.clone()].concat();
-    assert_eq!(events(&whole), [Event::TooLong { id: Some("7".into()) }, text("next")]);
+    assert_eq!(events(&whole), [too_long(), text("next")]);
     let (one, other) = long.as_bytes().split_at(100);
     let torn = [frame(0x01, one), frame(0x80, other), next].concat();
-    assert_eq!(events(&torn), [too_long, text("next")]);
+    assert_eq!(events(&torn), [too_long(), text("next")]);
     // However long a frame says it is, nothing of it is kept.
     let mut decoder = Decoder::new();
     let mut input = Buffer::new();
