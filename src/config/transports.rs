@@ -255,7 +255,6 @@ fn listener_tls(reader: &mut Reader<'_>, tls: &TlsTable) -> Option<TlsSettings> 
     wanted.then(|| tls.settings.clone())
 }
 
-/// Reads an https URL, or one of this host itself, without user, query and fragment, and its host.
 /// The host of a URL, if it is one that `Host` can name.
 fn host_of(url: &str) -> Option<HostPattern> {
     let (_, rest) = url.split_once("://")?;
@@ -263,6 +262,7 @@ fn host_of(url: &str) -> Option<HostPattern> {
     HostPattern::parse(authority).ok()
 }
 
+/// Reads an https URL, or one of this host itself, without user, query and fragment.
 fn public_url(value: &Value<'_>) -> Option<String> {
     let text = value.string("a string")?;
     let example = "write for example public_url = \"https://mcp.example.com/mcp\"";

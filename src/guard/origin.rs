@@ -55,13 +55,12 @@ fn is_subdomain(host: &str, domain: &str) -> bool {
 /// True if `host` (the value of a `Host` header) is one of the hosts that are served.
 pub fn is_served(host: &str, served: &[HostPattern]) -> bool {
     // A name may end with the dot of the root, before its port too.
-    let (name, port) = host.rsplit_once(':').unwrap_or((host, ""));
-    let host = match name.strip_suffix('.') {
-        Some(name) if port.is_empty() => name.to_owned(),
-        Some(name) => format!("{name}:{port}"),
-        None => host.to_owned(),
-    };
-    let Ok(host) = HostPattern::parse(&host) else { return false };
+    let rooted = host.rsplit_once(':').and_then(|(name, port)| {
+        let name = name.strip_suffix('.')?;
+        Some(format!("{name}:{port}"))
+    });
+    let host = rooted.as_deref().unwrap_or_else(|| host.strip_suffix('.').unwrap_or(host));
+    let Ok(host) = HostPattern::parse(host) else { return false };
     served.iter().any(|pattern| {
         pattern.host == host.host && (pattern.port.is_none() || pattern.port == host.port)
     })
@@ -122,6 +121,8 @@ mod tests {
             "[::1]:80",
             "mcp.example.com:8443",
             "localhost.",
+            "localhost.:8443",
+            "mcp.example.com.:8443",
         ] {
             assert!(is_served(good, &served), "{good}");
         }
@@ -137,6 +138,11 @@ mod tests {
             "",
             "localhost:",
             "localhost:99999",
+            "localhost.:",
+            "localhost..:80",
+            "localhost.:80.",
+            ".:80",
+            ".",
         ] {
             assert!(!is_served(bad, &served), "{bad}");
         }

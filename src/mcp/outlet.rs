@@ -268,6 +268,12 @@ impl Outlet {
         self.state.lock().queued_bytes
     }
 
+    /// Bytes that it holds: what waits, and what was sent and can be sent again.
+    pub fn held_bytes(&self) -> usize {
+        let state = self.state.lock();
+        state.queued_bytes.saturating_add(state.sent_bytes)
+    }
+
     /// Nothing will be added to it.
     pub fn is_ended(&self) -> bool {
         self.state.lock().ended

@@ -1,11 +1,17 @@
 //! One connection and many requests: kept alive, pipelined, chunked, closed.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use crate::harness::fixture::{self, Gate};
 use crate::harness::http::Request;
+use crate::harness::lines::Lines;
 use crate::harness::process::{Server, Settings};
-use crate::harness::{call, call_with_progress, modern_request, text_of};
+use crate::harness::websocket::WebSocket;
+use crate::harness::{
+    ADMIN, LEGACY, Messages, USER, call, call_with_progress, echo, modern_request, said, text_of,
+};
 
 fn ask(id: impl Into<Value>) -> Request {
     Request::modern(&modern_request(id, "tools/list", json!({})))
@@ -137,6 +143,36 @@ fn answers_never_cross_between_clients() {
                         modern_request(1, "tools/call", call("echo", json!({"text": said})));
                     let response = connection.exchange(&Request::modern(&message));
                     assert_eq!(text_of(&response.json()).trim_end(), said);
+                }
+            });
+        }
+    });
+}
+
+// C15: where the answers of many calls share one stream, and all clients count their calls alike.
+#[test]
+fn answers_never_cross_between_streams_that_many_calls_share() {
+    let listen = "[transports.tcp]\nlisten = \"127.0.0.1:0\"\n[transports.websocket]\n\
+                  [limits]\ncalls_per_user = 1000\n";
+    let mut server = fixture::server_with(&Settings::with(&(fixture::everything() + listen)));
+    let mut clients: Vec<Box<dyn Messages + Send>> = Vec::new();
+    for client in 0..12 {
+        let version = LEGACY[client % LEGACY.len()];
+        clients.push(Box::new(Lines::session(&mut server, version, ADMIN)));
+        clients.push(Box::new(WebSocket::session(&server, version, USER)));
+    }
+    std::thread::scope(|scope| {
+        for (client, mut messages) in clients.into_iter().enumerate() {
+            scope.spawn(move || {
+                for id in 0..20 {
+                    messages.send(&echo(id, &format!("{client} in {id}")));
+                }
+                let answers: BTreeMap<i64, Value> = (0..20)
+                    .map(|_| messages.message())
+                    .map(|answer| (answer["id"].as_i64().unwrap(), answer))
+                    .collect();
+                for id in 0..20 {
+                    assert_eq!(said(&answers[&id]), format!("{client} in {id}"));
                 }
             });
         }

@@ -239,7 +239,7 @@ impl Session {
         let number = state.last_stream;
         let outlet = Arc::new(Outlet::new(self.limits));
         state.streams.insert(number, Arc::clone(&outlet));
-        state.forget_oldest();
+        state.forget_oldest(self.limits.queued_bytes);
         (number, outlet)
     }
 
@@ -271,16 +271,20 @@ impl Session {
 }
 
 impl State {
-    /// Keeps the number of streams that nobody needs any more within bounds.
-    fn forget_oldest(&mut self) {
-        let done: Vec<u64> = self
-            .streams
-            .iter()
-            .filter(|(_, stream)| stream.is_ended() && !stream.has_reader())
-            .map(|(number, _)| *number)
+    /// Keeps the streams that are finished and that nobody reads within bounds: the newest stay, as
+    /// many as hold no more than `most_bytes` together.
+    fn forget_oldest(&mut self, most_bytes: usize) {
+        let finished =
+            self.streams.iter().rev().filter(|(_, it)| it.is_ended() && !it.has_reader());
+        let mut bytes: usize = 0;
+        let surplus: Vec<u64> = finished
+            .enumerate()
+            .filter_map(|(newer, (number, stream))| {
+                bytes = bytes.saturating_add(stream.held_bytes());
+                (newer >= KEPT_STREAMS || bytes > most_bytes).then_some(*number)
+            })
             .collect();
-        let surplus = done.len().saturating_sub(KEPT_STREAMS);
-        for number in done.into_iter().take(surplus) {
+        for number in surplus {
             self.streams.remove(&number);
         }
     }
@@ -370,6 +374,17 @@ mod tests {
         }
         assert!(session.stream(unfinished).is_some());
         assert!(session.state.lock().streams.len() <= KEPT_STREAMS + 2);
+        let large: Vec<u64> = (0..3)
+            .map(|_| {
+                let (number, stream) = session.open_stream();
+                stream.push(vec![b'x'; 400], Weight::Answer(200));
+                stream.end();
+                number
+            })
+            .collect();
+        session.open_stream();
+        let is_kept = |number: &u64| session.stream(*number).is_some();
+        assert_eq!(large.iter().map(is_kept).collect::<Vec<_>>(), [false, true, true]);
     }
 
     #[test]
