@@ -168,13 +168,17 @@ impl Listener {
     }
 }
 
-/// Lets the system end the connection of a peer that has vanished without a word. What is quiet
-/// gets a sign of life `every` so often, and who acknowledges nothing for `stall` has gone.
-pub(super) fn notice_when_gone(socket: &TcpStream, every: Duration, stall: Duration) {
+/// Lets the system send small messages at once, and end the connection of a peer that has vanished
+/// without a word. What is quiet gets a sign of life `every` so often, and who acknowledges nothing
+/// for `stall` has gone: several signs must be lost for that.
+pub(super) fn prepare(socket: &TcpStream, every: Duration, stall: Duration) {
+    let _ = socket.set_nodelay(true);
     let socket = socket2::SockRef::from(socket);
     let _ = socket.set_tcp_user_timeout(Some(stall));
     // The system counts in seconds.
-    let every = every.max(Duration::from_secs(1));
-    let signs = socket2::TcpKeepalive::new().with_time(every).with_interval(every);
+    let seconds = |time: Duration| time.max(Duration::from_secs(1));
+    let signs = socket2::TcpKeepalive::new()
+        .with_time(seconds(every.min(stall / 2)))
+        .with_interval(seconds(stall / 6));
     let _ = socket.set_tcp_keepalive(&signs);
 }

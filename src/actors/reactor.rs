@@ -16,7 +16,7 @@ use rustix::process::Signal;
 use signal_hook_mio::v1_0::Signals;
 
 use super::deadlines::Deadlines;
-use super::listener::{Accepted, Listener, Listening, Protocol, notice_when_gone};
+use super::listener::{Accepted, Listener, Listening, Protocol, prepare};
 use super::mailbox::Mailbox;
 use super::worker::ReadyQueue;
 use crate::base::cancel::Cause;
@@ -269,9 +269,8 @@ impl<H: Hooks> Reactor<H> {
             return;
         };
         let protocol = listener.protocol();
-        let _ = socket.set_nodelay(true);
         let limits = &self.parts.around.limits;
-        notice_when_gone(&socket, limits.keepalive, limits.write_stall);
+        prepare(&socket, limits.keepalive, limits.write_stall);
         let index = self.free_index();
         let interest = Interest::READABLE | Interest::WRITABLE;
         let token = Token(CONNECTIONS + index);
@@ -464,9 +463,10 @@ impl<H: Hooks> Reactor<H> {
     /// True when the server has gone down: nothing runs any more, or the time is over.
     fn is_drained(&mut self) -> bool {
         let Some(until) = self.drain_until else { return false };
-        let services = &self.parts.around.services;
-        services.event_sessions.end_idle();
-        let calls = services.calls.count();
+        let calls = self.parts.around.services.calls.count();
+        if calls == 0 {
+            self.parts.around.services.event_sessions.end_all();
+        }
         if self.parts.caps.count() == 0 && calls == 0 {
             return true;
         }

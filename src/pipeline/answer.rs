@@ -117,7 +117,7 @@ pub struct Streamed {
     pub cors: Option<HeaderBlock>,
     /// What is left to the caller, if that is told.
     pub quota: Option<Quota>,
-    /// What the leaving of the client cancels (modern era).
+    /// What the leaving of the client cancels: a call whose stream nobody can come back to.
     pub cancellation: Option<Arc<Cancellation>>,
     /// The subscription that lives as long as the stream (modern era).
     pub listener: Option<Arc<Listener>>,

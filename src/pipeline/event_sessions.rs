@@ -149,9 +149,9 @@ impl EventSessions {
         }
     }
 
-    /// Ends the streams on which no answer is due any more.
-    pub fn end_idle(&self) {
-        self.end_where(|session| !session.road.is_running());
+    /// Ends all streams; what runs is cancelled.
+    pub fn end_all(&self) {
+        self.end_where(|_| true);
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use serde_json::Value;
 
 use super::answer::refusal_line;
 use super::batch::Batch;
@@ -23,6 +24,7 @@ use super::work::grant::grant;
 use crate::backend::context::Context;
 use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;
+use crate::base::principal::Principal;
 use crate::guard::authn::{CREDENTIAL, authenticate_local};
 use crate::guard::gate::admit_local;
 use crate::guard::rate::Metered;
@@ -104,6 +106,7 @@ impl LineRoad {
         now: Now,
     ) {
         exchange.set_bytes(line.len());
+        self.renew(metered.principal());
         let read = jsonrpc::parse(line, snapshot.json);
         self.carry_read(exchange, snapshot, metered, (read, line), now);
     }
@@ -117,12 +120,7 @@ impl LineRoad {
         (read, line): (Result<Message, Malformed>, &[u8]),
         now: Now,
     ) {
-        let session = self.state.lock().session.clone();
-        if let Some(session) = &session
-            && session.principal.key == metered.principal().key
-        {
-            session.listener.renew(metered.principal());
-        }
+        let session = self.session();
         let call = match lines::check(metered, read, session.as_ref()) {
             Ok(Incoming::Call(call)) => call,
             Ok(Incoming::Notice(notice, _)) => return self.accept(exchange, notice),
@@ -183,6 +181,13 @@ impl LineRoad {
 
     fn send(&self, json: Vec<u8>) {
         self.outlet.push(json, Weight::Answer(200));
+    }
+
+    /// The user of the session has proved itself anew.
+    pub(super) fn renew(&self, principal: &Arc<Principal>) {
+        if let Some(session) = self.session().filter(|it| it.principal.key == principal.key) {
+            session.listener.renew(principal);
+        }
     }
 
     /// The session that `initialize` has opened.
@@ -392,18 +397,21 @@ impl LineRoad {
     }
 }
 
-/// Refuses a message of a batch that says itself who it is from: all of them are from one.
-fn without_credential(element: Element) -> Element {
-    let (id, params) = match &element {
-        Ok(Message::Request { id, params, .. }) => (Some(id.clone()), params),
-        Ok(Message::Notification { params, .. }) => (None, params),
-        _ => return element,
-    };
-    if params.get("_meta").is_none_or(|meta| meta.get(CREDENTIAL).is_none()) {
+/// Refuses a request of a batch that says itself who it is from: all of them are from one.
+fn without_credential(mut element: Element) -> Element {
+    let Ok(Message::Request { params, .. } | Message::Notification { params, .. }) = &mut element
+    else {
         return element;
+    };
+    let meta = params.get_mut("_meta").and_then(Value::as_object_mut);
+    let had_one = meta.is_some_and(|meta| meta.remove(CREDENTIAL).is_some());
+    match element {
+        Ok(Message::Request { id, .. }) if had_one => {
+            let fault = Fault::Shape("a message of a batch cannot have a credential of its own");
+            Err(Malformed { fault, meant: Meant::Request(Some(id)) })
+        }
+        other => other,
     }
-    let fault = Fault::Shape("a message of a batch cannot have a credential of its own");
-    Err(Malformed { fault, meant: Meant::Request(id) })
 }
 
 fn handshake_only() -> RpcError {

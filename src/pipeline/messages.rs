@@ -22,7 +22,7 @@ use crate::guard::authn::{CREDENTIAL, Occasion, Presented, presented_in};
 use crate::guard::gate::{Admitted, admit_message};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
-use crate::guard::validate::{answer, notice};
+use crate::guard::validate::{Notice, answer, notice};
 use crate::mcp::era::Era;
 use crate::mcp::meta::claimed_version;
 use crate::mcp::methods::Method;
@@ -366,7 +366,11 @@ impl MessageRoad {
             if proves_whole || whole.is_some_and(|whole| renews(&asking, whole, &principal)) {
                 proved.whole = Some(Arc::clone(&principal));
             }
-            proved.last = Some(principal);
+            // A proof that ends sooner shortens nothing.
+            let whole = proved.whole.clone().filter(|whole| whole.key == principal.key);
+            let last = whole.unwrap_or(principal);
+            self.lines.renew(&last);
+            proved.last = Some(last);
         }
         let Asking { exchange, snapshot, read, .. } = asking;
         self.lines.carry_read(exchange, snapshot, metered, (read.message, &read.bytes), now);
@@ -414,6 +418,11 @@ impl MessageRoad {
             }
             Ok(Message::Response { id, outcome }) => {
                 let notice = answer(id.clone(), outcome.clone());
+                self.lines.accept(asking.exchange, notice);
+                Arrived::Taken
+            }
+            Err(Malformed { meant: Meant::Response(id), fault }) => {
+                let notice = Notice::Unfit(id.clone(), *fault);
                 self.lines.accept(asking.exchange, notice);
                 Arrived::Taken
             }

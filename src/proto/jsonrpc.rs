@@ -338,6 +338,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
         let mut others: Vec<String> = Vec::new();
         while let Some(key) = members.next_key::<String>()? {
             self.envelope.note(&key);
+            let is_id = key == "id";
             let value = members.next_value_seed(strict)?;
             let twice = match self.envelope.slot(&key) {
                 Some(slot) => slot.replace(value).is_some(),
@@ -351,6 +352,10 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
                 }
             };
             if twice {
+                if is_id {
+                    // Which of the two is meant, nobody can tell.
+                    self.envelope.id = None;
+                }
                 return Err(self.budget.fail(JsonError::DuplicateKey));
             }
         }
@@ -552,6 +557,7 @@ mod tests {
             (r#""id":7,"error":"text""#, &seven),
             (r#""id":7,"error":null"#, &seven),
             (r#""id":7,"result":1,"result":1"#, &seven),
+            (r#""id":7,"result":1,"id":8"#, &None),
             (r#""result":1"#, &None),
             (r#""result":1,"id":null"#, &None),
             (r#""id":{},"error":{}"#, &None),

@@ -2,9 +2,9 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors for all that is no connection: administration, tools, files, logs. At most half of
-/// all.
-const KEPT: u64 = 64;
+/// Descriptors for all that is no connection: administration, tools with three pipes each, files,
+/// logs. At most half of all.
+const KEPT: u64 = 256;
 
 /// Asks the system for descriptors for so many connections; gives how many it has room for.
 pub(super) fn room_for(connections: usize) -> usize {

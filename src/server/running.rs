@@ -223,7 +223,9 @@ fn parts(
 ) -> Result<Parts, StartError> {
     let limits = &configuration.limits;
     let queue = ReadyQueue::new(limits.max_connections);
+    let mut most_sockets = 0;
     if !listeners.is_empty() {
+        most_sockets = descriptors::room_for(limits.max_connections);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let workers = configuration.runtime.worker_threads(cores);
         worker::start(workers, &queue).map_err(StartError::system("worker threads"))?;
@@ -239,7 +241,7 @@ fn parts(
             handshakes: limits.max_handshakes,
             bytes: limits.buffered_bytes,
         }),
-        most_sockets: descriptors::room_for(limits.max_connections),
+        most_sockets,
         around: Arc::new(Surroundings {
             services: Arc::clone(services),
             limits: limits.clone(),

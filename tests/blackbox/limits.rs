@@ -226,7 +226,7 @@ fn messages_on_their_way_have_a_bound_all_together() {
 fn messages_of_calls_that_run_have_a_bound_all_together() {
     let directory = Directory::new();
     directory.pipe("gate");
-    let bounds = "[limits]\nbuffered_bytes = 1048576\n[validation]\nmax_message_size = 900000\n";
+    let bounds = "[limits]\nbuffered_bytes = 2097152\n[validation]\nmax_message_size = 900000\n";
     let tools = format!("{bounds}{}", gated_tool("gated"));
     let server = Server::start_in(directory, &Settings::with(&tools));
     let mut gate = Gate::of(&server.directory);

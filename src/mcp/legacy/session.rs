@@ -23,6 +23,9 @@ use crate::proto::jsonrpc::Id;
 /// Most finished streams that are kept for a client that lost its connection.
 const KEPT_STREAMS: usize = 16;
 
+/// As many of them may hold all that a stream can hold.
+const KEPT_FULL_STREAMS: usize = 4;
+
 /// Why there is no answer of a client that answers nothing any more.
 pub const GONE: &str = "it has gone";
 
@@ -239,7 +242,8 @@ impl Session {
         let number = state.last_stream;
         let outlet = Arc::new(Outlet::new(self.limits));
         state.streams.insert(number, Arc::clone(&outlet));
-        state.forget_oldest(self.limits.queued_bytes);
+        let one = self.limits.queued_bytes.saturating_add(self.limits.replay_bytes);
+        state.forget_oldest(one.saturating_mul(KEPT_FULL_STREAMS));
         (number, outlet)
     }
 
@@ -374,17 +378,18 @@ mod tests {
         }
         assert!(session.stream(unfinished).is_some());
         assert!(session.state.lock().streams.len() <= KEPT_STREAMS + 2);
-        let large: Vec<u64> = (0..3)
+        let large: Vec<u64> = (0..6)
             .map(|_| {
                 let (number, stream) = session.open_stream();
-                stream.push(vec![b'x'; 400], Weight::Answer(200));
+                stream.push(vec![b'x'; 1_000], Weight::Answer(200));
                 stream.end();
                 number
             })
             .collect();
         session.open_stream();
         let is_kept = |number: &u64| session.stream(*number).is_some();
-        assert_eq!(large.iter().map(is_kept).collect::<Vec<_>>(), [false, true, true]);
+        let kept: Vec<bool> = large.iter().map(is_kept).collect();
+        assert_eq!(kept, [false, false, true, true, true, true], "bytes are bounded, too");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Which calls wait, and how many of each principal and of each tool. A permit counts until it is
 //! dropped.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -22,8 +23,10 @@ pub struct Calls {
 #[derive(Debug, Default)]
 struct State {
     all: usize,
-    /// Bytes of the messages of all.
+    /// Bytes of the messages of all, as far as they count.
     bytes: usize,
+    /// The same for each principal who has any.
+    bytes_by_principal: HashMap<String, usize>,
     by_principal: Tally<String>,
     cancellations: Vec<Weak<Cancellation>>,
 }
@@ -35,9 +38,14 @@ pub struct Permit {
     /// `None` once it does not count for its principal any more.
     principal: Option<String>,
     tool: Option<Arc<ToolPlace>>,
-    /// Bytes of its message, which is kept as long as it runs.
-    bytes: usize,
+    /// Bytes of its message that count, and for whom: it is kept as long as the call runs.
+    held: Option<(String, usize)>,
 }
+
+/// Bytes of each message that do not count: what is small is never in the way.
+const SMALL_BYTES: usize = 64 * 1024;
+/// The part of all bytes that one principal may have, or one large message.
+const SHARES: usize = 4;
 
 /// A bound on calls that wait is reached.
 pub(in crate::pipeline) const TOO_MANY_CALLS: Refusal =
@@ -60,7 +68,7 @@ impl Calls {
         limits: &CallLimits,
     ) -> Result<Permit, Refusal> {
         let mut permit = self.admit(principal, limits).ok_or(TOO_MANY_CALLS)?;
-        if !permit.hold(bytes, limits.bytes) {
+        if !permit.hold(principal, bytes, limits.bytes) {
             return Err(TOO_LARGE_CALLS);
         }
         permit.tool =
@@ -79,7 +87,7 @@ impl Calls {
         }
         state.all += 1;
         let principal = Some(principal.to_owned());
-        Some(Permit { calls: Arc::clone(self), principal, tool: None, bytes: 0 })
+        Some(Permit { calls: Arc::clone(self), principal, tool: None, held: None })
     }
 
     /// Registers what ends a call, for the end of the server.
@@ -106,15 +114,23 @@ impl Calls {
 }
 
 impl Permit {
-    /// Counts the bytes of its message; false if all have too many together.
-    fn hold(&mut self, bytes: usize, most: usize) -> bool {
-        let mut state = self.calls.state.lock();
-        let together = state.bytes.saturating_add(bytes);
-        let has_room = together <= most;
-        if has_room {
-            (state.bytes, self.bytes) = (together, bytes);
+    /// Counts the bytes of its message; false if its principal, or all together, have too many.
+    /// A message that is alone has room, however large it is.
+    fn hold(&mut self, principal: &str, bytes: usize, most: usize) -> bool {
+        let bytes = bytes.saturating_sub(SMALL_BYTES);
+        if bytes == 0 {
+            return true;
         }
-        has_room
+        let mut state = self.calls.state.lock();
+        let own = state.bytes_by_principal.get(principal).copied().unwrap_or_default();
+        let fits = |held: usize, most: usize| held == 0 || held.saturating_add(bytes) <= most;
+        if !fits(own, most / SHARES) || !fits(state.bytes, most) {
+            return false;
+        }
+        state.bytes = state.bytes.saturating_add(bytes);
+        state.bytes_by_principal.insert(principal.to_owned(), own.saturating_add(bytes));
+        self.held = Some((principal.to_owned(), bytes));
+        true
     }
 
     /// What the run of a handler holds as long as it runs.
@@ -139,7 +155,21 @@ impl Drop for Permit {
         self.give_back_own();
         let mut state = self.calls.state.lock();
         state.all = state.all.saturating_sub(1);
-        state.bytes = state.bytes.saturating_sub(self.bytes);
+        if let Some((principal, bytes)) = self.held.take() {
+            state.let_go(&principal, bytes);
+        }
+    }
+}
+
+impl State {
+    /// The message of a call that has ended is kept no longer.
+    fn let_go(&mut self, principal: &str, bytes: usize) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let Some(own) = self.bytes_by_principal.get_mut(principal) else { return };
+        *own = own.saturating_sub(bytes);
+        if *own == 0 {
+            self.bytes_by_principal.remove(principal);
+        }
     }
 }
 
@@ -153,7 +183,7 @@ mod tests {
         CallLimits {
             calls: 3,
             calls_per_principal: 2,
-            bytes: 100,
+            bytes: 400,
             calls_per_tool: vec![(Wildcard::new("costly"), 1)],
             timeout: Duration::ZERO,
             input_timeout: Duration::ZERO,
@@ -178,16 +208,21 @@ mod tests {
 
     #[test]
     fn the_messages_of_calls_that_run_are_bounded_together() {
-        let (limits, calls) = (limits(), Arc::new(Calls::default()));
-        let admit = |who, bytes| calls.admit_tool(who, "", bytes, &limits);
-        let large = admit("a", 60).unwrap();
-        assert_eq!(admit("b", 41).unwrap_err(), TOO_LARGE_CALLS);
-        let small = admit("b", 40).unwrap();
-        assert_eq!(calls.count(), 2, "what was refused does not count");
-        drop(large);
-        assert!(admit("b", 60).is_ok());
-        drop(small);
-        assert_eq!(calls.state.lock().bytes, 0);
+        let limits = CallLimits { calls: 9, calls_per_principal: 9, ..limits() };
+        let calls = Arc::new(Calls::default());
+        let admit = |who, bytes| calls.admit_tool(who, "", SMALL_BYTES + bytes, &limits);
+        let first = admit("a", 60).unwrap();
+        assert_eq!(admit("a", 41).unwrap_err(), TOO_LARGE_CALLS, "a quarter for each");
+        let second = admit("a", 40).unwrap();
+        let alone = admit("b", 290).unwrap();
+        assert_eq!(calls.count(), 3, "what was refused does not count");
+        assert_eq!(admit("c", 11).unwrap_err(), TOO_LARGE_CALLS, "and all of it for all");
+        assert!(admit("c", 10).is_ok() && admit("a", 0).is_ok(), "what is small passes");
+        drop((first, second));
+        assert!(admit("a", 100).is_ok());
+        drop(alone);
+        let state = calls.state.lock();
+        assert!(state.bytes == 0 && state.bytes_by_principal.is_empty());
     }
 
     #[test]
