@@ -189,15 +189,18 @@ pub fn script_tool(name: &str, script: &str, more: &str) -> String {
     )
 }
 
+/// Its own time is no reason for it to end before a test has failed.
+const PATIENT: &str = "progress = true\ntimeout_ms = 600000";
+
 /// A tool that says on standard error that it runs, with its process id, and then waits.
 pub fn holding_tool(name: &str) -> String {
-    script_tool(name, "echo \"progress 1 pid $$\" >&2; exec sleep 600", "progress = true")
+    script_tool(name, "echo \"progress 1 pid $$\" >&2; exec sleep 600", PATIENT)
 }
 
 /// Says with progress that it runs, then answers when somebody writes into the pipe `gate`.
 pub fn gated_tool(name: &str) -> String {
     let script = "echo \"progress 1 pid $$\" >&2; read line < '@/gate'; echo \"released $line\"";
-    script_tool(name, script, "progress = true")
+    script_tool(name, script, PATIENT)
 }
 
 /// A tool that says its argument.
