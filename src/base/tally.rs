@@ -20,8 +20,14 @@ impl<K: Eq + Hash> Tally<K> {
         if self.count(&kind) >= most {
             return false;
         }
-        *self.0.entry(kind).or_default() += 1;
+        self.add(kind, 1);
         true
+    }
+
+    /// Counts so many more of a kind, whatever the bound is.
+    pub fn add(&mut self, kind: K, more: usize) {
+        let count = self.0.entry(kind).or_default();
+        *count = count.saturating_add(more);
     }
 
     /// Counts one less of a kind; of one that is not counted there is still none.
@@ -29,8 +35,16 @@ impl<K: Eq + Hash> Tally<K> {
     where
         K: Borrow<Q>,
     {
+        self.take(kind, 1);
+    }
+
+    /// The same for so many.
+    pub fn take<Q: Eq + Hash + ?Sized>(&mut self, kind: &Q, less: usize)
+    where
+        K: Borrow<Q>,
+    {
         if let Some(count) = self.0.get_mut(kind) {
-            *count = count.saturating_sub(1);
+            *count = count.saturating_sub(less);
             if *count == 0 {
                 self.0.remove(kind);
             }
@@ -67,6 +81,11 @@ mod tests {
         for kind in ["a", "a", "a", "b", "c"] {
             tally.leave(kind);
         }
+        assert!(tally.is_empty());
+        tally.add("a".into(), 5);
+        tally.take("a", 3);
+        assert_eq!(tally.count("a"), 2);
+        tally.take("a", 9);
         assert!(tally.is_empty());
     }
 }

@@ -47,7 +47,7 @@ fn key_list(reader: &mut Reader<'_>, roles: &Roles) -> Vec<ApiKey> {
 /// Where a key may be used from; if there are none, from everywhere.
 fn own_networks(reader: &mut Reader<'_>) -> Vec<IpNet> {
     if let Some(value) = reader.value("networks")
-        && value.value.as_array().is_some_and(|array| array.is_empty())
+        && value.is_empty_array()
     {
         value.error("names no network", "name some, or remove it: the key is good everywhere then");
     }

@@ -118,7 +118,7 @@ fn list<T>(
         value
             .error(&format!("has more than {MOST_ENTRIES} entries"), "write another rule for some");
     }
-    if items.is_empty() && value.value.is_array() {
+    if value.is_empty_array() {
         value.warning("is empty, so the rule is about nobody", "remove the rule or fill the list");
     }
     Some(items.iter().take(MOST_ENTRIES).filter_map(read).collect())
@@ -195,7 +195,7 @@ fn condition(name: &str, value: &Value<'_>) -> Option<Condition> {
         "equals" => Some(Condition::OneOf(vec![scalar(value)?])),
         "one_of" => {
             let items = value.items("[\"a\", \"b\"]");
-            if items.is_empty() && value.value.is_array() {
+            if value.is_empty_array() {
                 value.error("has no entry", "write for example one_of = [\"a\", \"b\"]");
             }
             Some(Condition::OneOf(items.iter().filter_map(scalar).collect()))

@@ -138,6 +138,11 @@ impl<'a> Value<'a> {
         found
     }
 
+    /// True for an array without items.
+    pub(super) fn is_empty_array(&self) -> bool {
+        self.value.as_array().is_some_and(|array| array.is_empty())
+    }
+
     /// The items of an array.
     pub(super) fn items(&self, example: &str) -> Vec<Value<'a>> {
         let Some(array) = self.value.as_array() else {

@@ -10,7 +10,7 @@ use super::answer::{Answer, Opening, Reply, Streamed, refusal_line};
 use super::calls::outcome::{Outcome, guarded};
 use super::calls::waiting::{Heard, Waiting};
 use super::exchange::{Ending, Exchange, Transport};
-use super::notices::heed;
+use super::notices::accept;
 use super::replies::refuse;
 use super::road::CallParts;
 use super::services::Services;
@@ -30,7 +30,7 @@ use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::outlet::{Outlet, Wake, Weight};
 use crate::proto::http1::response::HeaderBlock;
-use crate::proto::jsonrpc::{Id, Meant, Message};
+use crate::proto::jsonrpc::{Id, id_to_answer, is_answered};
 
 /// The answers of a batch, until the last of them is there.
 #[derive(Debug)]
@@ -223,16 +223,13 @@ impl Batch<'_> {
         let checked = match metered {
             Ok(metered) => check(metered, element, self.session),
             Err(refusal) => {
-                return self.refuse(exchange, &refusal, id_of(&element).as_ref(), gathering);
+                return self.refuse(exchange, &refusal, id_to_answer(&element), gathering);
             }
         };
         match checked {
             Ok(Incoming::Call(call)) => self.call(exchange, *call, heard, gathering, now),
             Ok(Incoming::Notice(notice, _)) => {
-                match heed(notice, Some(self.session)) {
-                    Ok(()) => exchange.finish(&Ending::Done),
-                    Err(refusal) => exchange.finish(&Ending::Refused(&refusal, Era::Legacy)),
-                }
+                accept(exchange, notice, Some(self.session));
                 gathering.pass();
             }
             // Messages of a batch are no batches: an array among them was refused as no message.
@@ -295,21 +292,5 @@ impl Batch<'_> {
     ) {
         exchange.finish(&Ending::Refused(refusal, self.session.version.era()));
         gathering.add(refusal_line(refusal, id, self.session.version));
-    }
-}
-
-/// True for what gets an answer: a request, and what is no message at all.
-fn is_answered(element: &Element) -> bool {
-    match element {
-        Ok(message) => matches!(message, Message::Request { .. }),
-        Err(malformed) => matches!(malformed.meant, Meant::Request(_)),
-    }
-}
-
-fn id_of(element: &Element) -> Option<Id> {
-    match element {
-        Ok(Message::Request { id, .. }) => Some(id.clone()),
-        Ok(_) => None,
-        Err(malformed) => malformed.meant.id().cloned(),
     }
 }

@@ -6,7 +6,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use serde_json::Value;
 
 use super::answer::refusal_line;
 use super::batch::Batch;
@@ -14,7 +13,7 @@ use super::calls::outcome::{Outcome, QuickRun, guarded};
 use super::calls::permits::TOO_MANY_CALLS;
 use super::calls::waiting::{Begun, Heard, Waiting};
 use super::exchange::{Ending, Exchange, Transport};
-use super::notices::{give_up, heed};
+use super::notices::accept;
 use super::road::CallParts;
 use super::services::Services;
 use super::snapshot::Snapshot;
@@ -25,12 +24,12 @@ use crate::backend::context::Context;
 use crate::base::cancel::Cancellation;
 use crate::base::clock::Now;
 use crate::base::principal::Principal;
-use crate::guard::authn::{CREDENTIAL, authenticate_local};
+use crate::guard::authn::{authenticate_local, take_credential};
 use crate::guard::gate::admit_local;
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::batch::{Element, split};
-use crate::guard::validate::{Incoming, Notice, answer, lines, notice};
+use crate::guard::validate::{Incoming, Notice, Sorted, lines, sort};
 use crate::mcp::era::{Era, Version};
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::{Negotiated, Session};
@@ -80,8 +79,7 @@ impl LineRoad {
         match meant {
             Meant::Request(id) => self.refuse(exchange, &Refusal::TooLarge, id.as_ref()),
             Meant::Response(id) => {
-                give_up(id.as_ref(), self.session().as_ref());
-                exchange.finish(&Ending::Refused(&Refusal::TooLarge, Era::Legacy));
+                self.accept(exchange, Notice::Unfit(id.clone(), Refusal::TooLarge));
             }
         }
     }
@@ -231,20 +229,11 @@ impl LineRoad {
         line: &[u8],
         snapshot: &Snapshot,
     ) {
-        match jsonrpc::parse(line, snapshot.json) {
-            // Taking work back is never too much.
-            Ok(Message::Notification { method, params }) => {
-                self.accept(exchange, notice(&method, &params));
-            }
-            Ok(Message::Request { id, .. }) => self.refuse(exchange, refusal, Some(&id)),
-            // And an answer of the client takes nothing that was not asked for.
-            Ok(Message::Response { id, outcome }) => self.accept(exchange, answer(id, outcome)),
-            Err(Malformed { meant: Meant::Request(id), .. }) => {
-                self.refuse(exchange, refusal, id.as_ref());
-            }
-            Err(Malformed { meant: Meant::Response(id), fault }) => {
-                self.accept(exchange, Notice::Unfit(id, fault));
-            }
+        match sort(jsonrpc::parse(line, snapshot.json)) {
+            Sorted::Request(id, ..) => self.refuse(exchange, refusal, Some(&id)),
+            // Taking work back is never too much; an answer takes nothing that was not asked for.
+            Sorted::Notice(notice) => self.accept(exchange, notice),
+            Sorted::Broken(_, id) => self.refuse(exchange, refusal, id.as_ref()),
         }
     }
 
@@ -259,10 +248,7 @@ impl LineRoad {
                 modern.cancel(id);
             }
         }
-        match heed(notice, self.session().as_ref()) {
-            Ok(()) => exchange.finish(&Ending::Done),
-            Err(refusal) => exchange.finish(&Ending::Refused(&refusal, Era::Legacy)),
-        }
+        accept(exchange, notice, self.session().as_ref());
     }
 
     fn batch(
@@ -403,8 +389,7 @@ fn without_credential(mut element: Element) -> Element {
     else {
         return element;
     };
-    let meta = params.get_mut("_meta").and_then(Value::as_object_mut);
-    let had_one = meta.is_some_and(|meta| meta.remove(CREDENTIAL).is_some());
+    let had_one = take_credential(params).is_some();
     match element {
         Ok(Message::Request { id, .. }) if had_one => {
             let fault = Fault::Shape("a message of a batch cannot have a credential of its own");

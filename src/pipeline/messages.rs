@@ -18,16 +18,16 @@ use crate::base::clock::{Now, unix_seconds};
 use crate::base::principal::Principal;
 use crate::base::secret::Secret;
 use crate::guard::authn::inquiry::Waiter;
-use crate::guard::authn::{CREDENTIAL, Occasion, Presented, presented_in};
+use crate::guard::authn::{Occasion, Presented, presented_in, take_credential};
 use crate::guard::gate::{Admitted, admit_message};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
-use crate::guard::validate::{Notice, answer, notice};
+use crate::guard::validate::{Sorted, sort};
 use crate::mcp::era::Era;
 use crate::mcp::meta::claimed_version;
 use crate::mcp::methods::Method;
 use crate::mcp::outlet::{Outlet, Wake};
-use crate::proto::jsonrpc::{self, Id, Malformed, Meant, Message, Params};
+use crate::proto::jsonrpc::{self, Malformed, Meant, Message, id_to_answer, is_answered};
 
 /// Why nothing more is taken of a connection.
 const TOO_MUCH: Refusal = Refusal::Overloaded("Too many large messages are on their way");
@@ -130,22 +130,6 @@ impl Read {
     fn is_request(&self) -> bool {
         matches!(self.message, Ok(Message::Request { .. }))
     }
-
-    /// False for what nobody waits for an answer to.
-    fn is_answered(&self) -> bool {
-        match &self.message {
-            Ok(message) => matches!(message, Message::Request { .. }),
-            Err(malformed) => matches!(malformed.meant, Meant::Request(_)),
-        }
-    }
-
-    fn id(&self) -> Option<&Id> {
-        match &self.message {
-            Ok(Message::Request { id, .. }) => Some(id),
-            Ok(_) => None,
-            Err(malformed) => malformed.meant.id(),
-        }
-    }
 }
 
 /// True if the credential of a message is of the user who has proved the connection, and holds
@@ -153,14 +137,6 @@ impl Read {
 fn renews(asking: &Asking, former: &Principal, newer: &Principal) -> bool {
     let until = |principal| asking.snapshot.authentication.until(principal).unwrap_or(u64::MAX);
     asking.read.credential.is_some() && former.key == newer.key && until(former) < until(newer)
-}
-
-/// Takes the credential out of a message: nobody behind the guards sees it.
-fn take_credential(params: &mut Params) -> Option<Secret> {
-    let meta = params.get_mut("_meta")?.as_object_mut()?;
-    // What is no text is no credential, and not the same as none.
-    let text = meta.remove(CREDENTIAL)?.as_str().unwrap_or_default().to_owned();
-    Some(Secret::new(text))
 }
 
 impl MessageRoad {
@@ -389,8 +365,8 @@ impl MessageRoad {
 
     fn refuse(&self, asking: Asking, refusal: &Refusal) -> Arrived {
         let Asking { exchange, read, snapshot, .. } = asking;
-        if read.is_answered() {
-            self.lines.refuse(exchange, refusal, read.id());
+        if is_answered(&read.message) {
+            self.lines.refuse(exchange, refusal, id_to_answer(&read.message));
         } else {
             exchange.finish(&Ending::Refused(refusal, Era::Legacy));
         }
@@ -410,24 +386,13 @@ impl MessageRoad {
     /// Refuses a message of somebody who is known. To take work back is never too much, and an
     /// answer takes nothing that was not asked for.
     fn refuse_known(&self, asking: Asking, refusal: &Refusal) -> Arrived {
-        match &asking.read.message {
-            Ok(Message::Notification { method, params }) => {
-                let notice = notice(method, params);
-                self.lines.accept(asking.exchange, notice);
-                Arrived::Taken
-            }
-            Ok(Message::Response { id, outcome }) => {
-                let notice = answer(id.clone(), outcome.clone());
-                self.lines.accept(asking.exchange, notice);
-                Arrived::Taken
-            }
-            Err(Malformed { meant: Meant::Response(id), fault }) => {
-                let notice = Notice::Unfit(id.clone(), *fault);
-                self.lines.accept(asking.exchange, notice);
-                Arrived::Taken
-            }
-            _ => self.refuse(asking, refusal),
+        if is_answered(&asking.read.message) {
+            return self.refuse(asking, refusal);
         }
+        if let Sorted::Notice(notice) = sort(asking.read.message) {
+            self.lines.accept(asking.exchange, notice);
+        }
+        Arrived::Taken
     }
 
     /// The client sends nothing more: what it was asked stays unanswered.

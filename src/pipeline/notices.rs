@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::exchange::{Ending, Exchange};
 use crate::guard::refusal::Refusal;
 use crate::guard::validate::Notice;
+use crate::mcp::era::Era;
 use crate::mcp::legacy::session::Session;
-use crate::proto::jsonrpc::Id;
 
 /// Why there is no answer, where the client's cannot be taken.
 const UNFIT: &str = "its answer cannot be taken";
@@ -26,18 +27,21 @@ pub(super) fn heed(notice: Notice, session: Option<&Arc<Session>>) -> Result<(),
                 session.answer(&id, outcome);
             }
         }
-        Notice::Unfit(id, fault) => {
-            give_up(id.as_ref(), session);
-            return Err(Refusal::malformed(fault));
+        Notice::Unfit(id, refusal) => {
+            if let (Some(session), Some(id)) = (session, id) {
+                session.answer(&id, Err(UNFIT.to_owned()));
+            }
+            return Err(refusal);
         }
         Notice::Other => {}
     }
     Ok(())
 }
 
-/// Tells who has asked `asked` of the client that its answer has come and cannot be taken.
-pub(super) fn give_up(asked: Option<&Id>, session: Option<&Arc<Session>>) {
-    if let (Some(session), Some(id)) = (session, asked) {
-        session.answer(id, Err(UNFIT.to_owned()));
+/// The same, and ends its exchange: there is nobody to be told.
+pub(super) fn accept(exchange: Exchange, notice: Notice, session: Option<&Arc<Session>>) {
+    match heed(notice, session) {
+        Ok(()) => exchange.finish(&Ending::Done),
+        Err(refusal) => exchange.finish(&Ending::Refused(&refusal, Era::Legacy)),
     }
 }

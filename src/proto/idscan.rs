@@ -2,7 +2,7 @@
 //! response. It must never keep more than one id's text, nor return text that is not itself valid
 //! JSON.
 
-use super::jsonrpc::{Id, Meant};
+use super::message_id::{Id, Meant, Telling};
 
 /// The longest string id recovered, in bytes between its quotes.
 const STRING_BYTES: usize = 256;
@@ -27,8 +27,7 @@ pub struct IdScanner {
     ids: usize,
     /// The text of the current key so far, and one byte more than the longest that matters.
     key: Vec<u8>,
-    has_method: bool,
-    has_outcome: bool,
+    telling: Telling,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -77,10 +76,9 @@ impl IdScanner {
     /// What the message was.
     #[must_use]
     pub fn meant(self) -> Meant {
-        let is_response = self.has_outcome && !self.has_method;
+        let telling = self.telling;
         let id = self.finish().and_then(|text| serde_json::from_str(&text).ok());
-        let id = id.as_ref().and_then(Id::of);
-        if is_response { Meant::Response(id) } else { Meant::Request(id) }
+        telling.meant(id.as_ref().and_then(Id::of))
     }
 
     fn next(&mut self, byte: u8) -> State {
@@ -143,8 +141,7 @@ impl IdScanner {
     fn end_key(&mut self) {
         self.is_id = self.key == b"id";
         self.ids = self.ids.saturating_add(usize::from(self.is_id));
-        self.has_method |= self.key == b"method";
-        self.has_outcome |= self.key == b"result" || self.key == b"error";
+        self.telling.note(&self.key);
     }
 
     fn value(&mut self, first: u8) -> State {

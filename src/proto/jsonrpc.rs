@@ -9,45 +9,8 @@ use serde_json::{Map, Value};
 use super::json::{
     Budget, JsonError, JsonLimits, Strict, parse as parse_json, write_string, write_value,
 };
-
-/// Longest id and longest method name that are taken, in bytes.
-const NAME_BYTES: usize = 256;
-
-/// A request's identifier: a string or an integer, never null (MCP base protocol).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Id {
-    /// An integer.
-    Number(i64),
-    /// A string of at most 256 bytes.
-    Text(String),
-}
-
-impl Id {
-    /// The id that a JSON value stands for; `None` for null, floats, 2^63 and beyond, containers.
-    pub fn of(value: &Value) -> Option<Self> {
-        match value {
-            Value::Number(number) => number.as_i64().map(Self::Number),
-            Value::String(text) if text.len() <= NAME_BYTES => Some(Self::Text(text.clone())),
-            _ => None,
-        }
-    }
-
-    /// Appends the id as JSON.
-    pub fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
-            Self::Text(text) => write_string(out, text),
-        }
-    }
-
-    /// The id as a JSON value.
-    pub fn to_value(&self) -> Value {
-        match self {
-            Self::Number(number) => Value::from(*number),
-            Self::Text(text) => Value::from(text.as_str()),
-        }
-    }
-}
+pub use super::message_id::{Id, Meant};
+use super::message_id::{NAME_BYTES, Telling};
 
 /// Object parameters; absent parameters are an empty object.
 pub type Params = Map<String, Value>;
@@ -100,23 +63,20 @@ pub struct Malformed {
     pub meant: Meant,
 }
 
-/// What a message was that cannot be taken, as far as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Meant {
-    /// A request with this id, or nothing that can be told.
-    Request(Option<Id>),
-    /// A response to the request of ours with this id: it has `result` or `error` and no `method`.
-    /// The id is in our numbering, so an error under it would answer a request of the peer's.
-    Response(Option<Id>),
+/// True for what gets an answer: a request, and what is no message at all.
+pub fn is_answered(read: &Result<Message, Malformed>) -> bool {
+    match read {
+        Ok(message) => matches!(message, Message::Request { .. }),
+        Err(malformed) => matches!(malformed.meant, Meant::Request(_)),
+    }
 }
 
-impl Meant {
-    /// The id to answer under.
-    pub fn id(&self) -> Option<&Id> {
-        match self {
-            Self::Request(id) => id.as_ref(),
-            Self::Response(_) => None,
-        }
+/// The id that what was read is answered under.
+pub fn id_to_answer(read: &Result<Message, Malformed>) -> Option<&Id> {
+    match read {
+        Ok(Message::Request { id, .. }) => Some(id),
+        Ok(_) => None,
+        Err(malformed) => malformed.meant.id(),
     }
 }
 
@@ -190,7 +150,7 @@ fn of_value(value: Value) -> Result<Message, Malformed> {
     };
     let mut envelope = Envelope::default();
     for (key, value) in members {
-        envelope.note(&key);
+        envelope.telling.note(key.as_bytes());
         if let Some(slot) = envelope.slot(&key) {
             *slot = Some(value);
         }
@@ -208,10 +168,7 @@ struct Envelope {
     result: Option<Value>,
     error: Option<Value>,
     fault: Option<Fault>,
-    /// It has a member `method`, whether its value was read or not.
-    has_method: bool,
-    /// The same for `result` and `error`.
-    has_outcome: bool,
+    telling: Telling,
 }
 
 impl Envelope {
@@ -227,15 +184,8 @@ impl Envelope {
         })
     }
 
-    fn note(&mut self, key: &str) {
-        self.has_method |= key == "method";
-        self.has_outcome |= matches!(key, "result" | "error");
-    }
-
     fn meant(&self) -> Meant {
-        let id = self.id.as_ref().and_then(Id::of);
-        let is_response = self.has_outcome && !self.has_method;
-        if is_response { Meant::Response(id) } else { Meant::Request(id) }
+        self.telling.meant(self.id.as_ref().and_then(Id::of))
     }
 
     fn into_message(mut self) -> Result<Message, Malformed> {
@@ -250,7 +200,7 @@ impl Envelope {
         let id = match self.id.take() {
             None => None,
             // Thus JSON-RPC 2.0 says that the id of a request could not be read.
-            Some(Value::Null) if !self.has_method && self.error.is_some() => None,
+            Some(Value::Null) if self.method.is_none() && self.error.is_some() => None,
             Some(value) => {
                 Some(Id::of(&value).ok_or("`id` must be a string or an integer, and not null")?)
             }
@@ -337,7 +287,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed<'_> {
         let strict = Strict { budget: self.budget, depth: 2 };
         let mut others: Vec<String> = Vec::new();
         while let Some(key) = members.next_key::<String>()? {
-            self.envelope.note(&key);
+            self.envelope.telling.note(key.as_bytes());
             let is_id = key == "id";
             let value = members.next_value_seed(strict)?;
             let twice = match self.envelope.slot(&key) {

@@ -8,6 +8,7 @@ pub mod idscan;
 pub mod json;
 pub mod jsonrpc;
 pub mod lines;
+mod message_id;
 pub mod object;
 pub mod proxy_protocol;
 pub mod sse;

@@ -19,8 +19,10 @@ use super::gate::Admitted;
 use super::refusal::Refusal;
 use crate::base::clock::Now;
 use crate::base::principal::{AuthMethod, Principal};
+use crate::base::secret::Secret;
 use crate::mcp::outlet::Wake;
 use crate::proto::http1::Head;
+use crate::proto::jsonrpc::Params;
 use api_key::{ApiKeys, KeyTag, TagKey};
 use certificate::{Certificates, ClientCertificate};
 use inquiry::{Errand, Heard, Waiter};
@@ -86,7 +88,15 @@ pub fn presented(head: &Head) -> Presented<'_> {
 }
 
 /// Where a credential stands in the `_meta` of a message that comes over a connection of its own.
-pub const CREDENTIAL: &str = "erlmcp/authorization";
+const CREDENTIAL: &str = "erlmcp/authorization";
+
+/// Takes the credential out of a message: nobody behind the guards sees it.
+pub fn take_credential(params: &mut Params) -> Option<Secret> {
+    let meta = params.get_mut("_meta")?.as_object_mut()?;
+    // What is no text is no credential, and not the same as none.
+    let text = meta.remove(CREDENTIAL)?.as_str().unwrap_or_default().to_owned();
+    Some(Secret::new(text))
+}
 
 /// The credential that stands in a message: a bearer token, with or without its scheme.
 pub fn presented_in(text: &str) -> Presented<'_> {

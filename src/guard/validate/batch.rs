@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::http::{Refused, legacy_call};
-use super::{Incoming, Notice, answer, notice};
+use super::{Incoming, Sorted, sort};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::methods::Method;
 use crate::proto::json::JsonLimits;
-use crate::proto::jsonrpc::{self, Malformed, Meant, Message};
+use crate::proto::jsonrpc::{self, Malformed, Message};
 
 /// Most messages of one batch.
 const MOST_MESSAGES: usize = 100;
@@ -40,23 +40,10 @@ pub fn check(
 ) -> Result<Incoming, Box<Refused>> {
     let version = session.version;
     let refuse = |refusal, id, method| Box::new(Refused { refusal, id, version, method });
-    let message = match element {
-        Ok(message) => message,
-        Err(Malformed { fault, meant: Meant::Response(id) }) => {
-            return Ok(Incoming::Notice(Notice::Unfit(id, fault), Some(Arc::clone(session))));
-        }
-        Err(Malformed { fault, meant: Meant::Request(id) }) => {
-            return Err(refuse(Refusal::malformed(fault), id, None));
-        }
-    };
-    let (id, name, params) = match message {
-        Message::Request { id, method, params } => (id, method, params),
-        Message::Notification { method, params } => {
-            return Ok(Incoming::Notice(notice(&method, &params), Some(Arc::clone(session))));
-        }
-        Message::Response { id, outcome } => {
-            return Ok(Incoming::Notice(answer(id, outcome), Some(Arc::clone(session))));
-        }
+    let (id, name, params) = match sort(element) {
+        Sorted::Request(id, name, params) => (id, name, params),
+        Sorted::Notice(notice) => return Ok(Incoming::Notice(notice, Some(Arc::clone(session)))),
+        Sorted::Broken(fault, id) => return Err(refuse(Refusal::malformed(fault), id, None)),
     };
     let method = Method::from_name(&name);
     if method == Some(Method::Initialize) {

@@ -74,7 +74,9 @@ pub fn check(
     let version = Version::claimed(header.clone().unwrap_or(None));
     let message = match jsonrpc::parse(body, limits) {
         Ok(message) => message,
-        Err(malformed) => return no_message(metered, head, header, malformed, find_session),
+        Err(malformed) => {
+            return no_message(metered, head, (header, version), malformed, find_session);
+        }
     };
     let id = match &message {
         Message::Request { id, .. } => Some(id.clone()),
@@ -95,25 +97,25 @@ pub fn check(
 fn no_message(
     metered: Metered,
     head: &Head,
-    header: Result<Option<&str>, RpcError>,
+    (header, version): (Result<Option<&str>, RpcError>, Version),
     malformed: Malformed,
     find_session: impl Fn(&str, &Arc<Principal>) -> Option<Arc<Session>>,
 ) -> Result<Incoming, Box<Refused>> {
-    let version = Version::claimed(header.clone().unwrap_or(None));
     let Malformed { fault, meant } = malformed;
-    let session_id = single(head, SESSION_HEADER).ok().flatten();
+    let is_batch = fault == Fault::Batch;
+    let is_of_session = is_batch || matches!(meant, Meant::Response(_));
+    let session_id = single(head, SESSION_HEADER).ok().flatten().filter(|_| is_of_session);
     let session = session_id.and_then(|id| find_session(id, metered.principal()));
-    let is_gone = session_id.is_some() && session.is_none() && version.era() == Era::Legacy;
+    let is_legacy = version.era() == Era::Legacy;
     match (meant, session) {
-        (Meant::Response(id), Some(session)) if version.era() == Era::Legacy => {
-            Ok(Incoming::Notice(Notice::Unfit(id, fault), Some(session)))
+        (Meant::Response(id), Some(session)) if is_legacy => {
+            let notice = Notice::Unfit(id, Refusal::malformed(fault));
+            Ok(Incoming::Notice(notice, Some(session)))
         }
-        (Meant::Request(_), _) if fault == Fault::Batch && is_gone => {
+        (_, None) if is_batch && is_legacy && session_id.is_some() => {
             Err(refused(Refusal::NoSession, None, version, None))
         }
-        (Meant::Request(_), Some(session))
-            if fault == Fault::Batch && session.version.has_batches() =>
-        {
+        (_, Some(session)) if is_batch && session.version.has_batches() => {
             match is_told_alike(head, header, session.version) {
                 Ok(()) => Ok(Incoming::Batch(metered, session)),
                 Err(error) => Err(refused(Refusal::invalid(error), None, session.version, None)),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::http::{Refused, claimed_or, legacy_call, modern_call};
-use super::{Incoming, Notice, answer, notice};
+use super::{Incoming, Sorted, sort};
 use crate::guard::rate::Metered;
 use crate::guard::refusal::Refusal;
 use crate::mcp::era::{Era, Version};
@@ -14,7 +14,7 @@ use crate::mcp::errors::RpcError;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::meta::{RequestMeta, claimed_version};
 use crate::mcp::methods::Method;
-use crate::proto::jsonrpc::{self, Malformed, Meant, Message};
+use crate::proto::jsonrpc::{self, Malformed, Message};
 
 /// Checks what was read in a line; `session` is the session of this stream, if `initialize` has
 /// opened one.
@@ -25,26 +25,15 @@ pub fn check(
 ) -> Result<Incoming, Box<Refused>> {
     let spoken = session.map_or(Version::ASSUMED, |session| session.version);
     let refuse = |refusal, id, version, method| Box::new(Refused { refusal, id, version, method });
-    let message = match read {
-        Ok(message) => message,
-        Err(Malformed { fault, meant: Meant::Response(id) }) => {
-            return Ok(Incoming::Notice(Notice::Unfit(id, fault), session.cloned()));
-        }
-        Err(Malformed { fault, meant: Meant::Request(id) }) => {
+    let (id, name, params) = match sort(read) {
+        Sorted::Request(id, name, params) => (id, name, params),
+        Sorted::Notice(notice) => return Ok(Incoming::Notice(notice, session.cloned())),
+        Sorted::Broken(fault, id) => {
             let session = session.filter(|session| session.version.has_batches());
             if let Some(session) = session.filter(|_| fault == jsonrpc::Fault::Batch) {
                 return Ok(Incoming::Batch(metered, Arc::clone(session)));
             }
             return Err(refuse(Refusal::malformed(fault), id, spoken, None));
-        }
-    };
-    let (id, name, params) = match message {
-        Message::Request { id, method, params } => (id, method, params),
-        Message::Notification { method, params } => {
-            return Ok(Incoming::Notice(notice(&method, &params), session.cloned()));
-        }
-        Message::Response { id, outcome } => {
-            return Ok(Incoming::Notice(answer(id, outcome), session.cloned()));
         }
     };
     let method = Method::from_name(&name);

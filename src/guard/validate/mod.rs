@@ -13,13 +13,14 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::rate::Metered;
+use super::refusal::Refusal;
 use crate::base::principal::Principal;
 use crate::base::transport::Transport;
 use crate::mcp::era::Version;
 use crate::mcp::legacy::session::Session;
 use crate::mcp::meta::RequestMeta;
 use crate::mcp::methods::Method;
-use crate::proto::jsonrpc::{Fault, Id, Params};
+use crate::proto::jsonrpc::{Fault, Id, Malformed, Meant, Message, Params};
 
 /// Token: a request of the right form. Made only here.
 #[derive(Debug)]
@@ -101,8 +102,8 @@ pub enum Notice {
     Cancelled(Id),
     /// The answer to a request of ours: a result, or the client's sentence for why there is none.
     Answered(Id, Result<Value, String>),
-    /// What would be that, of the wrong form; with the id of our request, if it was read.
-    Unfit(Option<Id>, Fault),
+    /// What would be that and cannot be taken, and why; with the id of our request, if it was read.
+    Unfit(Option<Id>, Refusal),
     /// Anything else, which means nothing to us: `initialized`, unknown notices.
     Other,
 }
@@ -118,8 +119,31 @@ pub enum Incoming {
     Batch(Metered, Arc<Session>),
 }
 
+/// What was read, by what becomes of it.
+pub enum Sorted {
+    /// A request: it is answered.
+    Request(Id, String, Params),
+    /// It wants no answer.
+    Notice(Notice),
+    /// It is no message; it is answered under this id, if that was read.
+    Broken(Fault, Option<Id>),
+}
+
+/// Tells what is answered from what is not.
+pub fn sort(read: Result<Message, Malformed>) -> Sorted {
+    match read {
+        Ok(Message::Request { id, method, params }) => Sorted::Request(id, method, params),
+        Ok(Message::Notification { method, params }) => Sorted::Notice(notice(&method, &params)),
+        Ok(Message::Response { id, outcome }) => Sorted::Notice(answer(id, outcome)),
+        Err(Malformed { fault, meant: Meant::Request(id) }) => Sorted::Broken(fault, id),
+        Err(Malformed { fault, meant: Meant::Response(id) }) => {
+            Sorted::Notice(Notice::Unfit(id, Refusal::malformed(fault)))
+        }
+    }
+}
+
 /// The notice that a response is.
-pub fn answer(id: Option<Id>, outcome: Result<Value, Value>) -> Notice {
+fn answer(id: Option<Id>, outcome: Result<Value, Value>) -> Notice {
     // What could not be read there, nobody here waits for.
     let Some(id) = id else { return Notice::Other };
     let sentence = |error: Value| {
@@ -130,7 +154,7 @@ pub fn answer(id: Option<Id>, outcome: Result<Value, Value>) -> Notice {
 }
 
 /// The notice that a notification is.
-pub fn notice(method: &str, params: &Params) -> Notice {
+fn notice(method: &str, params: &Params) -> Notice {
     match (method, params.get("requestId").and_then(Id::of)) {
         ("notifications/cancelled", Some(id)) => Notice::Cancelled(id),
         _ => Notice::Other,

@@ -1,7 +1,6 @@
 //! Which calls wait, and how many of each principal and of each tool. A permit counts until it is
 //! dropped.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -26,7 +25,7 @@ struct State {
     /// Bytes of the messages of all, as far as they count.
     bytes: usize,
     /// The same for each principal who has any.
-    bytes_by_principal: HashMap<String, usize>,
+    bytes_by_principal: Tally<String>,
     by_principal: Tally<String>,
     cancellations: Vec<Weak<Cancellation>>,
 }
@@ -122,13 +121,13 @@ impl Permit {
             return true;
         }
         let mut state = self.calls.state.lock();
-        let own = state.bytes_by_principal.get(principal).copied().unwrap_or_default();
+        let own = state.bytes_by_principal.count(principal);
         let fits = |held: usize, most: usize| held == 0 || held.saturating_add(bytes) <= most;
         if !fits(own, most / SHARES) || !fits(state.bytes, most) {
             return false;
         }
         state.bytes = state.bytes.saturating_add(bytes);
-        state.bytes_by_principal.insert(principal.to_owned(), own.saturating_add(bytes));
+        state.bytes_by_principal.add(principal.to_owned(), bytes);
         self.held = Some((principal.to_owned(), bytes));
         true
     }
@@ -156,19 +155,8 @@ impl Drop for Permit {
         let mut state = self.calls.state.lock();
         state.all = state.all.saturating_sub(1);
         if let Some((principal, bytes)) = self.held.take() {
-            state.let_go(&principal, bytes);
-        }
-    }
-}
-
-impl State {
-    /// The message of a call that has ended is kept no longer.
-    fn let_go(&mut self, principal: &str, bytes: usize) {
-        self.bytes = self.bytes.saturating_sub(bytes);
-        let Some(own) = self.bytes_by_principal.get_mut(principal) else { return };
-        *own = own.saturating_sub(bytes);
-        if *own == 0 {
-            self.bytes_by_principal.remove(principal);
+            state.bytes = state.bytes.saturating_sub(bytes);
+            state.bytes_by_principal.take(&principal, bytes);
         }
     }
 }
