@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 
 use crate::harness::admin::Control;
 use crate::harness::http::Request;
-use crate::harness::process::{Directory, ECHO, Server, Session, Settings, program, run};
+use crate::harness::process::{Directory, Server, Session, Settings, program, run};
+use crate::harness::tools::ECHO;
 use crate::harness::{ADMIN, DEADLINE, LEGACY, USER, call, modern_request, request};
 
 /// Somebody who is nobody here.

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture::{DANGEROUS, OFFERS, directory};
 use crate::harness::http::{Request, Response};
-use crate::harness::process::{ECHO, Server, Session, Settings};
+use crate::harness::process::{Server, Session, Settings};
+use crate::harness::tools::ECHO;
 use crate::harness::{ADMIN, GUEST, LEGACY, USER, call, modern_request, request, text_of};
 
 /// A tool that needs the permission to write.

@@ -143,7 +143,7 @@ impl Authority {
         let ca = self.directory.file("ca.pem");
         let mut settings = Settings::with(&format!(
             "{}\n{authentication}\n[tls]\ncacertfile = \"{}\"\n{tls}\n",
-            crate::harness::process::ECHO,
+            crate::harness::tools::ECHO,
             ca.display()
         ));
         settings.keys = String::new();

@@ -5,9 +5,8 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::harness::http::Request;
-use crate::harness::process::{
-    Directory, Server, Settings, has_ended, program, run, script_tool, watch_last,
-};
+use crate::harness::process::{Directory, Server, Settings, has_ended, program, run, watch_last};
+use crate::harness::tools::script_tool;
 use crate::harness::{call, call_with_progress, modern_request, text_of};
 
 fn ask(server: &Server, tool: &str) -> Value {

@@ -132,7 +132,7 @@ fn streams_are_bounded_for_each_user() {
 #[test]
 fn a_stream_that_is_not_read_takes_no_more_requests() {
     let mut settings = Settings::with("[limits]\nstream_bytes = 4096\n");
-    settings.rest = format!("{}{}", settings.rest, crate::harness::process::ECHO);
+    settings.rest = format!("{}{}", settings.rest, crate::harness::tools::ECHO);
     settings.http = "tls = false\nsse_path = \"/sse\"".into();
     let server = fixture::server_with(&settings);
     let session = Session::open(&server);

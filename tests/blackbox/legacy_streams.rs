@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture::{self, Gate};
 use crate::harness::http::{Events, Request};
-use crate::harness::process::{Server, Session, Settings, script_tool};
+use crate::harness::process::{Server, Session, Settings};
+use crate::harness::tools::script_tool;
 use crate::harness::{LEGACY, call, call_with_progress, request, text_of};
 
 const ONE: &str = "docs://manual/one.txt";

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::harness::fixture::{self, Gate};
 use crate::harness::http::{Connection, Request};
 use crate::harness::lines::{Lines, by};
-use crate::harness::process::{Directory, Server, Settings, gated_tool, program, script_tool};
+use crate::harness::process::{Directory, Server, Settings, program};
+use crate::harness::tools::{gated_tool, script_tool};
 use crate::harness::websocket::{self, WebSocket};
 use crate::harness::{
     ADMIN, Messages as _, call, call_with_progress, modern_request, text_of, until,
@@ -147,8 +148,7 @@ fn a_connection_serves_as_many_requests_as_it_may() {
 fn a_client_that_does_not_read_keeps_nobody_waiting() {
     let script = "head -c 8000000 /dev/zero | tr '\\0' x";
     let tool = script_tool("big", script, "max_output_bytes = 9000000");
-    let server =
-        Server::start(&Settings::with(&format!("{tool}{}", crate::harness::process::ECHO)));
+    let server = Server::start(&Settings::with(&format!("{tool}{}", crate::harness::tools::ECHO)));
     let message = modern_request(1, "tools/call", call("big", json!({})));
     let mut deaf: Vec<_> = (0..8)
         .map(|_| {
@@ -174,7 +174,7 @@ fn messages_on_their_way_have_a_bound_all_together() {
     let listen = "[transports.tcp]\nlisten = \"127.0.0.1:0\"\n[transports.websocket]\n";
     let mut server = Server::start(&Settings::with(&format!(
         "{}{listen}[limits]\nbuffered_bytes = 2097152\n[validation]\nmax_message_size = 1048576\n",
-        crate::harness::process::ECHO
+        crate::harness::tools::ECHO
     )));
     let message = |length: usize| {
         let echo =
@@ -252,7 +252,7 @@ fn messages_of_calls_that_run_have_a_bound_all_together() {
 #[test]
 fn connections_leave_descriptors_for_everything_else() {
     let directory = Directory::new();
-    let settings = Settings::with(crate::harness::process::ECHO);
+    let settings = Settings::with(crate::harness::tools::ECHO);
     let path = directory.write("erlmcp.toml", &settings.text(&directory));
     let mut limited = Command::new("/bin/sh");
     limited.args(["-c", "ulimit -n 128; exec \"$0\" serve --config \"$1\""]);

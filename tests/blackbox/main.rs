@@ -53,6 +53,7 @@ mod task_questions;
 mod task_requests;
 mod tasks;
 mod tcp;
+mod tcp_proofs;
 mod tokens;
 mod validation;
 mod vectors;

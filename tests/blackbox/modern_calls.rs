@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture::{self, Gate};
 use crate::harness::http::Request;
-use crate::harness::process::{Server, Settings, has_ended, script_tool, watch_last};
+use crate::harness::process::{Server, Settings, has_ended, watch_last};
+use crate::harness::tools::script_tool;
 use crate::harness::{call, call_with_progress, modern_request, text_of};
 
 fn result(server: &Server, method: &str, params: Value) -> Value {

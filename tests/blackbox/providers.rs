@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::harness::DEADLINE;
 use crate::harness::http::{Connection, Request, Response};
-use crate::harness::process::{Directory, ECHO, Server, Settings};
+use crate::harness::process::{Directory, Server, Settings};
 use crate::harness::provider::Provider;
+use crate::harness::tools::ECHO;
 use crate::tokens::{AUDIENCE, ISSUER, Issuer, echo, now};
 
 pub(crate) fn published(provider: &Provider) -> Settings {

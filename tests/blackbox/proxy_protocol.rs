@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::json;
 
 use crate::harness::http::{Connection, Request};
-use crate::harness::process::{ECHO, Server, Settings};
+use crate::harness::process::{Server, Settings};
+use crate::harness::tools::ECHO;
 use crate::harness::{ADMIN, USER, modern_request, tls};
 
 const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";

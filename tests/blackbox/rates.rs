@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture::{self, Gate};
 use crate::harness::http::{Request, Response};
-use crate::harness::process::{ECHO, Server, Session, Settings, gated_tool, script_tool};
+use crate::harness::process::{Server, Session, Settings};
 use crate::harness::stdio::StdioServer;
+use crate::harness::tools::{ECHO, gated_tool, script_tool};
 use crate::harness::{
     ADMIN, GUEST, USER, call, call_with_progress, modern_request, request, text_of,
 };

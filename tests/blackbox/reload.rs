@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::harness::fixture::{self, certificate};
 use crate::harness::http::{Connection, Request};
-use crate::harness::process::{Directory, ECHO, Server, Session, Settings, script_tool};
+use crate::harness::process::{Directory, Server, Session, Settings};
+use crate::harness::tools::{ECHO, script_tool};
 use crate::harness::{ADMIN, USER, call, modern_request, text_of, tls};
 
 fn echo() -> Request {

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture;
 use crate::harness::http::{Events, Request};
-use crate::harness::process::{Directory, Server, Session, Settings, script_tool};
+use crate::harness::process::{Directory, Server, Session, Settings};
 use crate::harness::stdio::StdioServer;
+use crate::harness::tools::script_tool;
 use crate::harness::{LEGACY, call, call_with_progress, initialize, modern_request, request};
 
 const ONE: &str = "docs://manual/one.txt";

@@ -8,7 +8,8 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::harness::http::{Events, Request};
-use crate::harness::process::{Directory, ECHO, Server, Session, Settings, program, run};
+use crate::harness::process::{Directory, Server, Session, Settings, program, run};
+use crate::harness::tools::ECHO;
 use crate::harness::{ADMIN, DEADLINE, LEGACY, USER, modern_request, request};
 use crate::tokens::{AUDIENCE, ISSUER, Issuer, echo, now};
 

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture::{DANGEROUS, OFFERS, directory};
 use crate::harness::http::{Request, Response};
-use crate::harness::process::{Directory, ECHO, Server, Session, Settings, program, run};
+use crate::harness::process::{Directory, Server, Session, Settings, program, run};
 use crate::harness::stdio::StdioServer;
+use crate::harness::tools::ECHO;
 use crate::harness::{ADMIN, GUEST, LEGACY, USER, call, modern_request, request};
 
 const RULES: &str = r#"

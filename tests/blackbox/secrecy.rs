@@ -7,8 +7,9 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::harness::http::Request;
-use crate::harness::process::{Directory, ECHO, Server, Settings, program};
+use crate::harness::process::{Directory, Server, Settings, program};
 use crate::harness::provider::Provider;
+use crate::harness::tools::ECHO;
 use crate::harness::{ADMIN, LEGACY, call, modern_request, request, secrets};
 use crate::tokens::{AUDIENCE, ISSUER, Issuer, echo, now};
 

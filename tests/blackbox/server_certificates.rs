@@ -10,7 +10,8 @@ use std::process::{Command, Stdio};
 use crate::certificates::Authority;
 use crate::harness::fixture;
 use crate::harness::http::Connection;
-use crate::harness::process::{Directory, ECHO, Server, Settings, program, run};
+use crate::harness::process::{Directory, Server, Settings, program, run};
+use crate::harness::tools::ECHO;
 use crate::harness::until;
 
 const EC: &[&str] = &["EC", "-pkeyopt", "ec_paramgen_curve:P-384"];

@@ -10,7 +10,8 @@ use serde_json::json;
 
 use crate::harness::fixture::{self, Gate};
 use crate::harness::http::{Connection, Request};
-use crate::harness::process::{Server, Settings, has_ended, script_tool, watch, watch_last};
+use crate::harness::process::{Server, Settings, has_ended, watch, watch_last};
+use crate::harness::tools::script_tool;
 use crate::harness::{call_with_progress, modern_request, text_of};
 
 // B98

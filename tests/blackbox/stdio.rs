@@ -7,8 +7,9 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::harness::fixture::{self, Gate};
-use crate::harness::process::{Settings, has_ended, program, run, script_tool, watch_last};
+use crate::harness::process::{Settings, has_ended, program, run, watch_last};
 use crate::harness::stdio::StdioServer;
+use crate::harness::tools::script_tool;
 use crate::harness::{
     LEGACY, call, call_with_progress, initialize, modern_request, request, text_of,
 };

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::harness::fixture;
 use crate::harness::http::{Events, Request};
 use crate::harness::modern_request;
-use crate::harness::process::{Server, Settings, script_tool};
+use crate::harness::process::{Server, Settings};
+use crate::harness::tools::script_tool;
 
 const ONE: &str = "docs://manual/one.txt";
 const TAG: &str = "io.modelcontextprotocol/subscriptionId";

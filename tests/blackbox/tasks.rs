@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture;
 use crate::harness::http::Request;
-use crate::harness::process::{Server, Settings, script_tool};
+use crate::harness::process::{Server, Settings};
+use crate::harness::tools::script_tool;
 use crate::harness::{DEADLINE, USER, call, modern_with, text_of};
 
 fn able() -> Value {

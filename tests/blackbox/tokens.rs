@@ -9,7 +9,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::harness::http::Request;
-use crate::harness::process::{Directory, ECHO, Server, Session, Settings, script_tool};
+use crate::harness::process::{Directory, Server, Session, Settings};
+use crate::harness::tools::{ECHO, script_tool};
 use crate::harness::{ADMIN, LEGACY, call, initialize, modern_request, request, text_of};
 
 pub(crate) const ISSUER: &str = "https://auth.example.com";

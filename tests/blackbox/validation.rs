@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture::OFFERS;
 use crate::harness::http::Request;
-use crate::harness::process::{Directory, ECHO, Server, Settings, program, with_input};
+use crate::harness::process::{Directory, Server, Settings, program, with_input};
+use crate::harness::tools::ECHO;
 use crate::harness::{ADMIN, call, modern_request};
 
 fn start(rest: &str) -> Server {

@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 
 use crate::harness::fixture::Gate;
 use crate::harness::http::{Connection, Response};
-use crate::harness::process::{Directory, ECHO, Server, Settings, gated_tool};
+use crate::harness::process::{Directory, Server, Settings};
 use crate::harness::request::Request;
 use crate::harness::tls::client;
+use crate::harness::tools::{ECHO, gated_tool};
 use crate::harness::websocket::{BINARY, CLOSE, PING, PONG, TEXT, WebSocket, frame, upgrade};
 use crate::harness::{
     ADMIN, LEGACY, Messages as _, USER, call, code, echo, initialize, modern_request, request,

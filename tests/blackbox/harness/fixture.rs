@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use super::process::{Directory, ECHO, Server, Settings, gated_tool, holding_tool, script_tool};
+use super::process::{Directory, Server, Settings};
 use super::stdio::StdioServer;
+use super::tools::{ECHO, gated_tool, holding_tool, script_tool};
 
 /// A tool that needs what only an administrator may.
 pub const DANGEROUS: &str = r#"

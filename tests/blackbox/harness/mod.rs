@@ -13,6 +13,7 @@ pub mod secrets;
 mod session;
 pub mod stdio;
 pub mod tls;
+pub mod tools;
 pub mod websocket;
 
 use std::time::{Duration, Instant};
